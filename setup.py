@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Metadata, dependencies and programs of the package; tool settings are in pyproject.toml."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+ROOT = Path(__file__).resolve().parent
+
+
+def read_version() -> str:
+    """Version in the text of version.py; importing the package would need its dependencies."""
+    text = (ROOT / "nn_dataflow" / "version.py").read_text(encoding="utf-8")
+    match = re.search(r"""^__version__\b[^=\n]*=\s*["']([^"']+)["']""", text, re.MULTILINE)
+    if match is None:
+        raise RuntimeError("nn_dataflow/version.py: no line __version__ = ...")
+    return match.group(1)
+
+
+EXTRAS = {
+    "test": ["pytest>=8", "pytest-cov>=5", "hypothesis>=6.100"],
+    # Fixed to a minor version: a newer one brings new rules, and a clean tree would fail.
+    "lint": ["ruff==0.17.*", "mypy==2.4.*"],
+    "fastcache": ["fastcache>=1"],
+}
+
+setup(
+    name="nn_dataflow",
+    version=read_version(),
+    description="Find how a neural network should run on a tiled accelerator.",
+    long_description=(ROOT / "README.rst").read_text(encoding="utf-8"),
+    long_description_content_type="text/x-rst",
+    author="the nn_dataflow developers",
+    license="BSD-3-Clause",
+    keywords="neural-network accelerator scheduling dataflow loop-blocking mapping",
+    classifiers=[
+        "Development Status :: 4 - Beta",
+        "Environment :: Console",
+        "Intended Audience :: Developers",
+        "Intended Audience :: Science/Research",
+        "Operating System :: OS Independent",
+        "Programming Language :: Python :: 3",
+        "Programming Language :: Python :: 3 :: Only",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+        "Topic :: System :: Hardware",
+        "Typing :: Typed",
+    ],
+    packages=find_packages(include=["nn_dataflow", "nn_dataflow.*"]),
+    package_data={"nn_dataflow": ["py.typed"], "nn_dataflow.tests": ["data/*.json"]},
+    python_requires=">=3.10",
+    install_requires=["numpy>=1.24"],
+    extras_require={**EXTRAS, "all": [name for names in EXTRAS.values() for name in names]},
+    entry_points={
+        "console_scripts": [
+            "nn_dataflow_search = nn_dataflow.tools.nn_dataflow_search:main",
+            "nn_layer_stats = nn_dataflow.tools.nn_layer_stats:main",
+        ],
+    },
+    zip_safe=False,
+)
