@@ -1,0 +1,320 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Search of a space of loop blocking schemes for those that can be best.
+
+Decides which schemes are kept (docs/model/loop_blocking.md section 11): what one pass of a data
+category between memory and nodes costs in hops depends on where the data lie, which is not known
+here, so a scheme stays if it is best for some hop costs up to a given maximum. The search goes
+case by case, cheapest bound first; each case is a box of factor triples, pruned by the schemes
+found so far and by the capacities.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from . import data_category_enum as de
+from . import loop_enum as le
+from .blocking_space import along, least_of_roles
+from .loop_blocking_space import CATEGORY_OF_LOOP, LOOP_OF_CATEGORY, STREAMED, canonical_order
+from .ranking import TIE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from .blocking_space import BlockingSpace
+    from .search_effort import SearchEffort
+
+    Ints = NDArray[np.int64]
+    Floats = NDArray[np.float64]
+    Bools = NDArray[np.bool_]
+
+# Largest number of schemes evaluated together: the block size that bounds the memory.
+MAX_BLOCK = 1 << 16
+
+
+class Points(NamedTuple):
+    """Schemes that can be best, by energy, time and candidate order; axis 0 is the scheme."""
+
+    cost: Floats  # (n,) energy of the accesses
+    time: Ints  # (n,) cycles
+    fetch: Ints  # (n, 3) passes between memory and GBUF
+    bl_ts: Ints  # (n, 3, 3)
+    bl_ords: Ints  # (n, 2, 3)
+    keep_filters: Bools  # (n,) see BlockingModel.evaluate
+
+
+class _Found(NamedTuple):
+    """A scheme found: energy with static energy, time, fetches, and place in the space."""
+
+    cost: float
+    time: int
+    fetch: tuple[int, ...]
+    key: int
+    case: int
+    entry: tuple[int, ...]
+
+
+class _Rival(NamedTuple):
+    """A scheme found, and the bounds that others must beat."""
+
+    found: _Found
+    limit: float  # energy above which a scheme is worse than this one
+    columns: list[Floats]  # energy less the most that a scheme can save in hops, per entry
+    least: list[Floats]  # least of the columns per role
+    cheaper: bool  # whether some scheme can save hops
+    case_costs: Floats  # bound on the energy of a case less what it can save
+    comparable: Bools  # cases in which no scheme is faster, or where that is no merit
+
+
+def frontier(
+    space: BlockingSpace,
+    hop_costs: Sequence[float],
+    goal: str,
+    num: int,
+    effort: SearchEffort,
+) -> Points:
+    """Schemes that can be among the `num` best for some hop costs.
+
+    A scheme is left out if `num` others are at least as good under the goal whatever one pass of
+    a category between memory and nodes costs in hops, between 0 and `hop_costs`.
+
+    Parameters
+    ----------
+    space
+        The schemes.
+    hop_costs
+        Largest energy of the hops of one pass, per category.
+    goal
+        'e': energy, then time; 'd': time, then energy; 'ed': better in neither.
+    num
+        How many best schemes are wanted.
+    effort
+        Counts what is built, pruned and evaluated.
+    """
+    archive = _Archive(space, hop_costs, goal, num)
+    num_built = int(space.case_sizes(fitting=False).sum())
+    sizes = space.case_sizes(fitting=True).tolist()
+    effort.candidates += space.num_candidates()
+    effort.equivalent += space.num_candidates() - num_built
+    effort.capacity += num_built - sum(sizes)
+    for case in np.argsort(space.case_costs, kind="stable").tolist():
+        searched = 0
+        if archive.beaten[case] < num:
+            for box in _blocks([archive.entries(lpe, case) for lpe in range(le.NUM)]):
+                searched += archive.search(case, box, effort)
+        effort.bound += sizes[case] - searched
+    return archive.points()
+
+
+def _blocks(boxes: Sequence[Ints]) -> Iterator[list[Ints]]:
+    """Cut a box of entries in blocks of at most `MAX_BLOCK` schemes."""
+    sizes = [len(entries) for entries in boxes]
+    steps = [0] * le.NUM
+    room = MAX_BLOCK
+    for lpe in reversed(range(le.NUM)):
+        steps[lpe] = max(1, min(sizes[lpe], room))
+        room //= steps[lpe]
+    for i in range(0, sizes[0], steps[0]):
+        for o in range(0, sizes[1], steps[1]):
+            for b in range(0, sizes[2], steps[2]):
+                starts = (i, o, b)
+                yield [boxes[lpe][n : n + steps[lpe]] for lpe, n in enumerate(starts)]
+
+
+class _Archive:
+    """The schemes found so far, and the search of boxes for more."""
+
+    def __init__(
+        self, space: BlockingSpace, hop_costs: Sequence[float], goal: str, num: int
+    ) -> None:
+        self.space = space
+        self.hop_costs = hop_costs
+        self.goal = goal
+        self.num = num
+        self.rivals: list[_Rival] = []
+        self.beaten: Ints = np.where(np.isfinite(space.case_costs), 0, num)
+
+    def add(self, found: _Found) -> _Rival:
+        """Take up a scheme and note which cases it beats."""
+        space = self.space
+        columns, least = list(space.costs), list(space.least)
+        cheaper = False
+        for lpe, table in enumerate(space.tables):
+            dce = CATEGORY_OF_LOOP[lpe]
+            if self.hop_costs[dce] and found.fetch[dce] > 0:
+                saved = np.maximum(found.fetch[dce] - table.fetch[:, 0], 0)
+                if saved.any():
+                    columns[lpe] = columns[lpe] - self.hop_costs[dce] * saved
+                    least[lpe] = least_of_roles(columns[lpe], table)
+                    cheaper = True
+        case_costs = space.case_costs
+        if cheaper:
+            case_costs = space.over_cases(least) + space.fixed_cost
+        case_costs = case_costs + space.idle * space.case_times
+        limit = found.cost + TIE * abs(found.cost)
+        comparable = (space.case_times >= found.time) | (self.goal == "e")
+        self.beaten += (case_costs > limit) & comparable
+        rival = _Rival(found, limit, columns, least, cheaper, case_costs, comparable)
+        self.rivals.append(rival)
+        return rival
+
+    def entries(self, lpe: int, case: int) -> Ints:
+        """Entries of a loop in a case of which some scheme may still matter."""
+        space = self.space
+        table = space.tables[lpe]
+        role = space.roles[lpe][1][case]
+        span = slice(table.start[role], table.stop[role])
+        keep = np.isfinite(space.costs[lpe][span])
+        if len(self.rivals) >= self.num:
+            beaten = np.zeros(len(keep), dtype=np.int64)
+            for rival in self.rivals:
+                if rival.comparable[case]:
+                    slack = rival.limit - rival.case_costs[case] + rival.least[lpe][role]
+                    beaten += rival.columns[lpe][span] > slack
+            keep &= beaten < self.num
+        return np.nonzero(keep)[0] + span.start
+
+    def search(self, case: int, box: Sequence[Ints], effort: SearchEffort) -> int:
+        """Take up the schemes of a box that none beats; give the number of schemes built."""
+        space = self.space
+        fits = space.fits(box)
+        num_fitting = int(np.count_nonzero(fits))
+        effort.capacity += fits.size - num_fitting
+        effort.evaluated += num_fitting
+        if not num_fitting:
+            return fits.size
+        time = space.times(box)
+        total = self._total(space.costs, box, time)
+        alive = fits.copy()
+        beaten = np.zeros(alive.shape, dtype=np.int64)
+        for rival in self.rivals:
+            self._mark(rival, case, box, total, time, alive, beaten)
+        while alive.any():
+            place = self._pick(case, box, total, time, alive)
+            rival = self.add(self._found(case, box, place, total, time))
+            alive[place] = False
+            self._mark(rival, case, box, total, time, alive, beaten)
+        return fits.size
+
+    def _total(self, columns: Sequence[Floats], box: Sequence[Ints], time: Ints) -> Floats:
+        total: Any = self.space.fixed_cost
+        for lpe, entries in enumerate(box):
+            total = total + along(lpe, columns[lpe][entries])
+        return total + self.space.idle * time if self.space.idle else total
+
+    def _mark(
+        self,
+        rival: _Rival,
+        case: int,
+        box: Sequence[Ints],
+        total: Floats,
+        time: Ints,
+        alive: Bools,
+        beaten: Ints,
+    ) -> None:
+        """Count the rival for the schemes that it beats or equals and precedes.
+
+        Schemes that enough rivals beat are no longer `alive`.
+        """
+        found = rival.found
+        least = self._total(rival.columns, box, time) if rival.cheaper else total
+        worse = least > rival.limit
+        if not self.space.flat_time and self.goal != "e":
+            worse &= time >= found.time
+        if self.goal == "d":
+            worse |= time > found.time
+        at = np.nonzero(alive & ~worse)
+        if len(at[0]):
+            equal = (least[at] == total[at]) & (total[at] <= rival.limit)
+            equal &= total[at] >= found.cost - TIE * abs(found.cost)
+            later = (time[at] == found.time) & (self._key(case, box, at) > found.key)
+            worse[at] = equal & (later | (time[at] > found.time))
+        beaten += worse
+        alive &= beaten < self.num
+
+    def _key(self, case: int, box: Sequence[Ints], at: tuple[Ints, ...]) -> Ints:
+        """Place of schemes of a box in candidate order."""
+        key: Any = 0
+        for table, entries, index in zip(self.space.tables, box, at, strict=True):
+            key = key * table.num_triples + table.triple[entries[index]]
+        place = self.space.cases[case]
+        for inner in place.inner:
+            key = key * le.NUM + (inner or 0)
+        return np.asarray(key * 3 + place.roles[le.BAT].filters)
+
+    def _pick(
+        self, case: int, box: Sequence[Ints], total: Floats, time: Ints, alive: Bools
+    ) -> tuple[int, ...]:
+        """Best scheme of a box: energy, time, candidate order; time first for goal 'd'."""
+        at = np.nonzero(alive)
+        if self.goal == "d" and not self.space.flat_time:
+            fast = time[at] == time[at].min()
+            at = tuple(index[fast] for index in at)
+        costs = total[at]
+        low = costs.min()
+        close = costs <= low + TIE * abs(low)
+        at = tuple(index[close] for index in at)
+        best = np.lexsort((self._key(case, box, at), time[at]))[0] if len(at[0]) > 1 else 0
+        return tuple(int(index[best]) for index in at)
+
+    def _found(
+        self, case: int, box: Sequence[Ints], place: tuple[int, ...], total: Floats, time: Ints
+    ) -> _Found:
+        entry = tuple(int(entries[index]) for entries, index in zip(box, place, strict=True))
+        fetch = [
+            int(self.space.tables[lpe].fetch[entry[lpe], 0]) for lpe in LOOP_OF_CATEGORY
+        ]
+        key = self._key(case, box, tuple(np.array([index]) for index in place))
+        return _Found(
+            float(total[place]), int(time[place]), tuple(fetch), int(key[0]), case, entry
+        )
+
+    def _beats(self, one: _Found, other: _Found) -> bool:
+        """Whether a scheme is at least as good as another whatever the hops cost."""
+        if self.goal == "d" and one.time != other.time:
+            return one.time < other.time
+        saved = sum(
+            self.hop_costs[dce] * max(0, one.fetch[dce] - other.fetch[dce])
+            for dce in range(de.NUM)
+        )
+        margin = TIE * abs(one.cost)
+        if other.cost - saved > one.cost + margin:
+            return self.goal == "e" or one.time <= other.time
+        if saved or other.cost < one.cost - margin:
+            return False
+        return (one.time, one.key) < (other.time, other.key)
+
+    def points(self) -> Points:
+        """The schemes found, without those that later ones beat."""
+        found = [rival.found for rival in self.rivals]
+        kept = [
+            f for f in found if sum(self._beats(g, f) for g in found if g is not f) < self.num
+        ]
+        kept.sort(key=lambda f: (f.cost, f.time, f.key))
+        tables, cases = self.space.tables, self.space.cases
+        shape = (len(kept), -1, le.NUM)
+        bl_ts = [
+            [[int(tables[lpe].ts[f.entry[lpe], level]) for lpe in range(le.NUM)] for level in range(3)]
+            for f in kept
+        ]
+        bl_ords = [
+            [canonical_order(ts[level], cases[f.case].inner[level]) for level in range(2)]
+            for f, ts in zip(kept, bl_ts, strict=True)
+        ]
+        time = np.array([f.time for f in kept], dtype=np.int64)
+        return Points(
+            cost=np.array([f.cost for f in kept]) - self.space.idle * time,
+            time=time,
+            fetch=np.array([f.fetch for f in kept], dtype=np.int64).reshape(len(kept), de.NUM),
+            bl_ts=np.array(bl_ts, dtype=np.int64).reshape(len(kept), 3, le.NUM),
+            bl_ords=np.array(bl_ords, dtype=np.int64).reshape(len(kept), 2, le.NUM),
+            keep_filters=np.array([_keeps_filters(cases[f.case].roles[le.BAT].filters) for f in kept], dtype=bool),
+        )
+
+
+def _keeps_filters(filters: int) -> bool:
+    return filters != STREAMED

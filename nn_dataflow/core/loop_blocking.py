@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Best loop blocking schemes of one nested loop description: the published interface.
+
+Decides how schemes are ranked when nothing is known of data layouts: by the energy of accesses
+and by time (docs/model/loop_blocking.md section 8).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from . import data_category_enum as de
+from . import loop_enum as le
+from .blocking_search import Points, frontier
+from .blocking_space import BlockingSpace
+from .loop_blocking_scheme import BlockingModel, LoopBlockingScheme
+from .loop_blocking_solver import gen_loopblocking_gbuf_reside
+from .loop_blocking_space import CONV_RELATED, canonical_order
+from .ranking import goal_order
+from .search_effort import SearchEffort
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from .cost import Cost
+    from .nested_loop_desc import NestedLoopDesc
+    from .option import Option
+    from .partition_scheme import PartitionScheme
+    from .resource import Resource
+    from .scheduling_constraint import SchedulingConstraint
+
+
+def skip_conv(bl_ts: Sequence[Sequence[int]], bl_ords: Sequence[Sequence[int]]) -> bool:
+    """Whether a CONV scheme is skipped because an equivalent one is tried (section 8.1).
+
+    Examples
+    --------
+    >>> skip_conv(((1, 1, 1), (2, 1, 1), (2, 1, 1)), ((0, 1, 2), (0, 1, 2)))
+    True
+    >>> skip_conv(((1, 1, 1), (4, 1, 1), (1, 1, 1)), ((0, 1, 2), (0, 1, 2)))
+    False
+    """
+    outer = None
+    for level, factors in enumerate(bl_ts):
+        loops = [lpe for lpe in range(le.NUM) if factors[lpe] > 1]
+        inner = None
+        if level < len(bl_ords):
+            inner = min(loops, key=bl_ords[level].__getitem__, default=None)
+            if tuple(bl_ords[level]) != canonical_order(factors, inner):
+                return True
+        if outer is not None and outer in loops and outer != inner:
+            return True
+        outer = outer if inner is None else inner
+    return False
+
+
+def solves(model: BlockingModel, options: Option) -> bool:
+    """Whether the analytical solver takes the place of the enumeration."""
+    return bool(options.sw_solve_loopblocking) and model.related == CONV_RELATED
+
+
+def top_factors(constraint: SchedulingConstraint) -> tuple[int, int, int]:
+    """Required top factors of loops (I, O, B), 0 where free."""
+    return constraint.topifm, constraint.topofm, constraint.topbat
+
+
+def solved_points(
+    model: BlockingModel, tops: tuple[int, int, int], cost: Cost, options: Option
+) -> Points:
+    """The schemes of the analytical solver that fit, in its order."""
+    schemes = [
+        (ts, ords)
+        for ts, ords in gen_loopblocking_gbuf_reside(model.nld, model.resource, options)
+        if all(top in (0, t) for top, t in zip(tops, ts[0], strict=True))
+    ]
+    bl_ts = np.array([ts for ts, _ in schemes], dtype=np.int64).reshape(-1, 3, le.NUM)
+    bl_ords = np.array([ords for _, ords in schemes], dtype=np.int64).reshape(-1, 2, le.NUM)
+    evaluation = model.evaluate(bl_ts, bl_ords)
+    valid = evaluation.valid
+    return Points(
+        cost=evaluation.access_cost(cost)[valid],
+        time=evaluation.time[valid],
+        fetch=evaluation.fetch[valid, 0],
+        bl_ts=bl_ts[valid],
+        bl_ords=bl_ords[valid],
+        keep_filters=np.ones(int(valid.sum()), dtype=bool),
+    )
+
+
+def gen_loopblocking(
+    nested_loop_desc: NestedLoopDesc,
+    resource: Resource,
+    part: PartitionScheme,  # noqa: ARG001 (groups of nodes matter once buffers are shared)
+    constraint: SchedulingConstraint,
+    cost: Cost,
+    options: Option,
+) -> Iterator[LoopBlockingScheme]:
+    """Yield the best loop blocking schemes, best first, by energy of accesses and time.
+
+    Parameters
+    ----------
+    nested_loop_desc, resource, part
+        What one processing pass needs, the machine, and how the layer is split over its nodes.
+    constraint
+        Required top factors.
+    cost
+        Energy per access; hops and static energy do not enter (the layer search knows them).
+    options
+        `opt_goal` and `ntops` rank and cut the list. With `sw_solve_loopblocking`, CONV layers
+        yield the up to three schemes of the analytical solver instead, unranked.
+    """
+    model = BlockingModel(nested_loop_desc, resource, options)
+    cost = cost._replace(idl_unit=0)
+    tops = top_factors(constraint)
+    solved = solves(model, options)
+    if solved:
+        points = solved_points(model, tops, cost, options)
+    else:
+        space = BlockingSpace(model, cost, tops)
+        no_hops = (0.0,) * de.NUM
+        points = frontier(space, no_hops, options.opt_goal, options.ntops, SearchEffort())
+    evaluation = model.evaluate(points.bl_ts, points.bl_ords, points.keep_filters)
+    order = np.arange(len(points.time))
+    if not solved:
+        costs = evaluation.access_cost(cost)
+        order = goal_order(costs, evaluation.time, options.opt_goal)[: options.ntops]
+    for index in order.tolist():
+        yield LoopBlockingScheme.of(model, evaluation, index, points.bl_ts, points.bl_ords)

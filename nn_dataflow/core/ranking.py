@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The order of schedules under a goal, the same on every platform.
+
+Decides when two values are equal and which of two schedules comes first
+(docs/model/search.md section 5).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Ints = NDArray[np.int64]
+    Floats = NDArray[np.float64]
+
+# Values within this relative distance are equal; they differ by the order of summation.
+TIE = 1e-9
+
+
+def goal_order(cost: Floats, time: NDArray[Any], goal: str) -> Ints:
+    """Order of schedules from best to worst under a goal, stable among equals.
+
+    Goal 'e' ranks by energy, then time; 'd' by time, then energy; 'ed' by their product, then
+    energy, then time. Values within a relative distance of `TIE` are equal.
+
+    Examples
+    --------
+    >>> goal_order(np.array([3.0, 2.0, 2.0]), np.array([1, 5, 4]), "e").tolist()
+    [2, 1, 0]
+    >>> goal_order(np.array([3.0, 2.0, 2.0]), np.array([1, 5, 4]), "ed").tolist()
+    [0, 2, 1]
+    """
+    if len(cost) < 2:
+        return np.arange(len(cost))
+    energy, delay = levels(cost), levels(time)
+    if goal == "e":
+        return np.lexsort((delay, energy))
+    if goal == "d":
+        return np.lexsort((energy, delay))
+    return np.lexsort((delay, energy, levels(cost * time)))
+
+
+def levels(values: NDArray[Any]) -> Ints:
+    """Ranks of values, the same for values within `TIE` of the least of their rank."""
+    order = np.argsort(values, kind="stable")
+    levels = np.empty(len(values), dtype=np.int64)
+    level, limit = -1, -np.inf
+    for index, value in zip(order.tolist(), values[order].tolist(), strict=True):
+        if level < 0 or value > limit:
+            level, limit = level + 1, value + TIE * abs(value)
+        levels[index] = level
+    return levels

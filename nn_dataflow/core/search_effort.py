@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What a search has looked at, pruned and evaluated.
+
+Decides how the size of the stated space is accounted for: every candidate is equivalent to
+another one, too large for a buffer, excluded by a bound, or evaluated.
+"""
+
+from __future__ import annotations
+
+
+class SearchEffort:
+    """Counters of a search; two add up.
+
+    Attributes
+    ----------
+    candidates
+        Loop blocking schemes in the stated space of all array mappings looked at: all factor
+        triples of the three loops with all orders of both levels.
+    equivalent
+        Not built, since a scheme of equal accesses and smaller blocks is.
+    capacity
+        Too large for the register file or the global buffer.
+    bound
+        Excluded by an admissible bound, or by the bound of its whole array mapping.
+    evaluated
+        Evaluated; the four add up to `candidates`.
+    partitions, mappings
+        Partition schemes and array mappings of them in the stated space.
+    mappings_searched
+        Array mappings of distinct node layers that no bound excluded as a whole.
+
+    Examples
+    --------
+    >>> effort = SearchEffort()
+    >>> effort.candidates += 3
+    >>> effort.add(effort)
+    >>> effort.as_dict()["candidates"]
+    6
+    """
+
+    __slots__ = (
+        "bound",
+        "candidates",
+        "capacity",
+        "equivalent",
+        "evaluated",
+        "mappings",
+        "mappings_searched",
+        "partitions",
+    )
+
+    def __init__(self) -> None:
+        for name in self.__slots__:
+            setattr(self, name, 0)
+
+    candidates: int
+    equivalent: int
+    capacity: int
+    bound: int
+    evaluated: int
+    partitions: int
+    mappings: int
+    mappings_searched: int
+
+    def add(self, other: SearchEffort) -> None:
+        """Add the counts of another search."""
+        for name in self.__slots__:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+
+    def as_dict(self) -> dict[str, int]:
+        """Counts by name."""
+        names = ("partitions", "mappings", "mappings_searched", "candidates")
+        names += ("equivalent", "capacity", "bound", "evaluated")
+        return {name: getattr(self, name) for name in names}
