@@ -176,7 +176,7 @@ class _Archive:
                     slack = rival.limit - rival.case_costs[case] + rival.least[lpe][role]
                     beaten += rival.columns[lpe][span] > slack
             keep &= beaten < self.num
-        return np.nonzero(keep)[0] + span.start
+        return np.arange(span.start, span.stop)[keep]
 
     def search(self, case: int, box: Sequence[Ints], effort: SearchEffort) -> int:
         """Take up the schemes of a box that none beats; give the number of schemes built."""
@@ -201,7 +201,7 @@ class _Archive:
         return fits.size
 
     def _total(self, columns: Sequence[Floats], box: Sequence[Ints], time: Ints) -> Floats:
-        total: Any = self.space.fixed_cost
+        total = np.array(self.space.fixed_cost)
         for lpe, entries in enumerate(box):
             total = total + along(lpe, columns[lpe][entries])
         return total + self.space.idle * time if self.space.idle else total
@@ -265,21 +265,16 @@ class _Archive:
         self, case: int, box: Sequence[Ints], place: tuple[int, ...], total: Floats, time: Ints
     ) -> _Found:
         entry = tuple(int(entries[index]) for entries, index in zip(box, place, strict=True))
-        fetch = [
-            int(self.space.tables[lpe].fetch[entry[lpe], 0]) for lpe in LOOP_OF_CATEGORY
-        ]
+        fetch = [int(self.space.tables[lpe].fetch[entry[lpe], 0]) for lpe in LOOP_OF_CATEGORY]
         key = self._key(case, box, tuple(np.array([index]) for index in place))
-        return _Found(
-            float(total[place]), int(time[place]), tuple(fetch), int(key[0]), case, entry
-        )
+        return _Found(float(total[place]), int(time[place]), tuple(fetch), int(key[0]), case, entry)
 
     def _beats(self, one: _Found, other: _Found) -> bool:
         """Whether a scheme is at least as good as another whatever the hops cost."""
         if self.goal == "d" and one.time != other.time:
             return one.time < other.time
         saved = sum(
-            self.hop_costs[dce] * max(0, one.fetch[dce] - other.fetch[dce])
-            for dce in range(de.NUM)
+            self.hop_costs[dce] * max(0, one.fetch[dce] - other.fetch[dce]) for dce in range(de.NUM)
         )
         margin = TIE * abs(one.cost)
         if other.cost - saved > one.cost + margin:
@@ -291,30 +286,24 @@ class _Archive:
     def points(self) -> Points:
         """The schemes found, without those that later ones beat."""
         found = [rival.found for rival in self.rivals]
-        kept = [
-            f for f in found if sum(self._beats(g, f) for g in found if g is not f) < self.num
-        ]
+        kept = [f for f in found if sum(self._beats(g, f) for g in found if g is not f) < self.num]
         kept.sort(key=lambda f: (f.cost, f.time, f.key))
+        num = len(kept)
         tables, cases = self.space.tables, self.space.cases
-        shape = (len(kept), -1, le.NUM)
-        bl_ts = [
-            [[int(tables[lpe].ts[f.entry[lpe], level]) for lpe in range(le.NUM)] for level in range(3)]
-            for f in kept
-        ]
-        bl_ords = [
-            [canonical_order(ts[level], cases[f.case].inner[level]) for level in range(2)]
-            for f, ts in zip(kept, bl_ts, strict=True)
-        ]
+        bl_ts = np.empty((num, 3, le.NUM), dtype=np.int64)
+        bl_ords = np.empty((num, 2, le.NUM), dtype=np.int64)
+        for index, f in enumerate(kept):
+            for lpe, entry in enumerate(f.entry):
+                bl_ts[index, :, lpe] = tables[lpe].ts[entry]
+            for level, inner in enumerate(cases[f.case].inner):
+                bl_ords[index, level] = canonical_order(bl_ts[index, level].tolist(), inner)
+        filters = [cases[f.case].roles[le.BAT].filters for f in kept]
         time = np.array([f.time for f in kept], dtype=np.int64)
         return Points(
             cost=np.array([f.cost for f in kept]) - self.space.idle * time,
             time=time,
-            fetch=np.array([f.fetch for f in kept], dtype=np.int64).reshape(len(kept), de.NUM),
-            bl_ts=np.array(bl_ts, dtype=np.int64).reshape(len(kept), 3, le.NUM),
-            bl_ords=np.array(bl_ords, dtype=np.int64).reshape(len(kept), 2, le.NUM),
-            keep_filters=np.array([_keeps_filters(cases[f.case].roles[le.BAT].filters) for f in kept], dtype=bool),
+            fetch=np.array([f.fetch for f in kept], dtype=np.int64).reshape(num, de.NUM),
+            bl_ts=bl_ts,
+            bl_ords=bl_ords,
+            keep_filters=np.array([f != STREAMED for f in filters], dtype=bool),
         )
-
-
-def _keeps_filters(filters: int) -> bool:
-    return filters != STREAMED

@@ -15,7 +15,7 @@ import numpy as np
 from . import data_category_enum as de
 from . import loop_enum as le
 from . import mem_hier_enum as me
-from .loop_blocking_scheme import REGF_ACCESS_WEIGHT
+from .blocking_model import REGF_ACCESS_WEIGHT
 from .loop_blocking_space import (
     CATEGORY_OF_LOOP,
     CONV_RELATED,
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from .blocking_model import BlockingModel
     from .cost import Cost
-    from .loop_blocking_scheme import BlockingModel
     from .loop_blocking_space import LoopTable
 
     Ints = NDArray[np.int64]
@@ -137,8 +137,8 @@ class BlockingSpace:
                 gbuf = gbuf + model.gbuf_words(dce, units)
             regf = regf + model.nld.usize_regf[dce] * inner
         resource = model.resource
-        too_large = (regf > resource.size_regf) | (gbuf > resource.size_gbuf)
-        return np.broadcast_to(too_large, len(table.role)).copy()
+        too_large: Bools = (regf > resource.size_regf) | (gbuf > resource.size_gbuf)
+        return too_large | np.zeros(len(table.role), dtype=bool)
 
     def over_cases(self, least: Sequence[Floats]) -> Floats:
         """Sum over loops of a value of the loop's role, for every case."""
@@ -153,8 +153,8 @@ class BlockingSpace:
         drams = self.over_cases(
             [least_of_roles(c, t) for c, t in zip(self.drams, self.tables, strict=True)]
         )
-        drams = self.model.dram_cycles(np.where(np.isfinite(drams), drams, 0.0))
-        return np.maximum(drams, self.proc_time)
+        cycles: Ints = self.model.dram_cycles(np.where(np.isfinite(drams), drams, 0.0))
+        return np.maximum(cycles, self.proc_time)
 
     def num_candidates(self) -> int:
         """Schemes of the stated space: all factor triples with all orders."""

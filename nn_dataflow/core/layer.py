@@ -374,7 +374,7 @@ class LocalRegionLayer(_FedLayer):
     wreg: int
     ntrd: int
 
-    def __init__(  # noqa: PLR0917  # published interface
+    def __init__(  # published interface
         self, nofm: int, sofm: Size, nreg: int, sreg: Size, ntrd: int = 1, strd: Size = 1
     ) -> None:
         super().__init__(nofm, sofm, strd)

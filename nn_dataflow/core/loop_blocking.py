@@ -13,9 +13,10 @@ import numpy as np
 
 from . import data_category_enum as de
 from . import loop_enum as le
+from .blocking_model import BlockingModel
 from .blocking_search import Points, frontier
 from .blocking_space import BlockingSpace
-from .loop_blocking_scheme import BlockingModel, LoopBlockingScheme
+from .loop_blocking_scheme import LoopBlockingScheme
 from .loop_blocking_solver import gen_loopblocking_gbuf_reside
 from .loop_blocking_space import CONV_RELATED, canonical_order
 from .ranking import goal_order

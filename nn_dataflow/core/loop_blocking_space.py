@@ -14,13 +14,13 @@ from __future__ import annotations
 import math
 from functools import lru_cache
 from itertools import permutations, product
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from . import data_category_enum as de
 from . import loop_enum as le
-from .loop_blocking_scheme import fetch_counts
+from .blocking_model import fetch_counts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,7 +59,7 @@ class Case(NamedTuple):
     """One part of the space: the innermost loops and the role of every loop."""
 
     inner: tuple[int | None, int | None]
-    roles: tuple[Role, Role, Role]
+    roles: tuple[Role, ...]
 
 
 class LoopTable(NamedTuple):
@@ -127,8 +127,7 @@ def conv_cases(may_pin: bool) -> tuple[Case, ...]:
     cases: list[Case] = []
     for inner in product((None, *range(le.NUM)), repeat=2):
         roles = tuple(
-            Role(*(NONE if i is None else INNER if i == lpe else OTHER for i in inner))
-            for lpe in range(le.NUM)
+            Role(top=_place(lpe, inner[0]), gbuf=_place(lpe, inner[1])) for lpe in range(le.NUM)
         )
         cases += (Case(inner, r) for r in _split_alone(inner, roles))
     if may_pin:
@@ -136,7 +135,12 @@ def conv_cases(may_pin: bool) -> tuple[Case, ...]:
     return tuple(cases)
 
 
-def _replace(roles: Sequence[Role], changes: dict[int, dict[str, int | bool]]) -> tuple[Role, ...]:
+def _place(lpe: int, inner: int | None) -> int:
+    """What a loop is at a level with a given innermost loop."""
+    return NONE if inner is None else INNER if inner == lpe else OTHER
+
+
+def _replace(roles: Sequence[Role], changes: dict[int, dict[str, Any]]) -> tuple[Role, ...]:
     return tuple(role._replace(**changes.get(lpe, {})) for lpe, role in enumerate(roles))
 
 
@@ -199,7 +203,7 @@ def conv_table(count: int, lpe: int, top: int, may_pin: bool) -> LoopTable:
     triples = factor_triples(count, top)
     roles, _ = roles_of(conv_cases(may_pin), lpe)
     kept = [_triples_of_role(triples, role, bool(top)) for role in roles]
-    sizes = [len(k) for k in kept]
+    sizes = np.array([len(k) for k in kept])
     index = np.concatenate(kept)
     role_of = np.repeat(np.arange(len(roles)), sizes)
     ts = triples[index]
@@ -211,7 +215,7 @@ def conv_table(count: int, lpe: int, top: int, may_pin: bool) -> LoopTable:
         index, role_of, ts, fetch, filters = (
             array[~streamed] for array in (index, role_of, ts, fetch, filters)
         )
-        sizes = np.bincount(role_of, minlength=len(roles)).tolist()
+        sizes = np.bincount(role_of, minlength=len(roles))
         fetch[filters == PINNED, 0] = 0
     stop = np.cumsum(sizes)
     return LoopTable(
@@ -222,7 +226,7 @@ def conv_table(count: int, lpe: int, top: int, may_pin: bool) -> LoopTable:
         role=role_of,
         start=stop - sizes,
         stop=stop,
-        filled=np.nonzero(sizes)[0],
+        filled=np.flatnonzero(sizes),
         num_triples=len(triples),
     )
 
@@ -242,9 +246,7 @@ def _triples_of_role(triples: Ints, role: Role, fixed_top: bool) -> Ints:
     return np.nonzero(keep)[0]
 
 
-def _representatives(
-    ts: Ints, lpe: int, roles: Sequence[Role], role_of: Ints
-) -> tuple[Ints, Ints]:
+def _representatives(ts: Ints, lpe: int, roles: Sequence[Role], role_of: Ints) -> tuple[Ints, Ints]:
     """Schemes that have the loop in its role, for the fetches of its category.
 
     The factors of the other loops do not enter the fetches, only whether one of them is the

@@ -119,7 +119,7 @@ class NestedLoopDesc(Record, _Fields):
 
     __slots__ = ()
 
-    def __new__(  # noqa: PLR0917  # positions are part of the published interface
+    def __new__(  # positions are part of the published interface
         cls,
         loopcnt: tuple[int, ...],
         usize_gbuf: tuple[int, ...],

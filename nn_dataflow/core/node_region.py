@@ -88,7 +88,7 @@ class NodeRegion(Record, _NodeRegionFields):
     DRAM = 1
     NUM = 2
 
-    def __new__(  # noqa: D102, PLR0917  # the class describes it; published positions
+    def __new__(  # noqa: D102  # the class describes it; published positions
         cls,
         dim: PhyDim2,
         origin: PhyDim2,

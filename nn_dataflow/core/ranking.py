@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Ints = NDArray[np.int64]
-    Floats = NDArray[np.float64]
+    Floats = NDArray[np.floating[Any]]
 
 # Values within this relative distance are equal; they differ by the order of summation.
 TIE = 1e-9

@@ -79,7 +79,7 @@ class Resource(Record, _ResourceFields):
 
     __slots__ = ()
 
-    def __new__(  # noqa: D102, PLR0917  # the class describes it; published positions
+    def __new__(  # noqa: D102  # the class describes it; published positions
         cls,
         proc_region: NodeRegion,
         dram_region: NodeRegion,

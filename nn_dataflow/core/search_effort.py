@@ -7,6 +7,18 @@ another one, too large for a buffer, excluded by a bound, or evaluated.
 
 from __future__ import annotations
 
+NAMES = (
+    "partitions",
+    "mappings",
+    "mappings_searched",
+    "candidates",
+    "equivalent",
+    "capacity",
+    "bound",
+    "evaluated",
+    "prefixes_dropped",
+)
+
 
 class SearchEffort:
     """Counters of a search; two add up.
@@ -28,6 +40,9 @@ class SearchEffort:
         Partition schemes and array mappings of them in the stated space.
     mappings_searched
         Array mappings of distinct node layers that no bound excluded as a whole.
+    prefixes_dropped
+        Partial schedules given up for their number, without a proof that they are of no use. If
+        it is 0, the result is the best of the stated space.
 
     Examples
     --------
@@ -38,16 +53,7 @@ class SearchEffort:
     6
     """
 
-    __slots__ = (
-        "bound",
-        "candidates",
-        "capacity",
-        "equivalent",
-        "evaluated",
-        "mappings",
-        "mappings_searched",
-        "partitions",
-    )
+    __slots__ = NAMES
 
     def __init__(self) -> None:
         for name in self.__slots__:
@@ -61,6 +67,7 @@ class SearchEffort:
     partitions: int
     mappings: int
     mappings_searched: int
+    prefixes_dropped: int
 
     def add(self, other: SearchEffort) -> None:
         """Add the counts of another search."""
@@ -69,6 +76,4 @@ class SearchEffort:
 
     def as_dict(self) -> dict[str, int]:
         """Counts by name."""
-        names = ("partitions", "mappings", "mappings_searched", "candidates")
-        names += ("equivalent", "capacity", "bound", "evaluated")
-        return {name: getattr(self, name) for name in names}
+        return {name: getattr(self, name) for name in NAMES}

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The model and the search: every public class of the package, imported when first used.
+
+Modules stand in layers (workload, hardware, mapping, partition, blocking, scheduling, top), and
+each imports from its own or earlier layers only. A tool that needs only the workload does not
+load NumPy.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from . import data_category_enum as DataCategoryEnum
+    from . import loop_enum as LoopEnum
+    from . import mem_hier_enum as MemHierEnum
+    from . import parallel_enum as ParallelEnum
+    from .buf_shr_scheme import BufShrScheme
+    from .cost import Cost
+    from .data_dim_loops import DataDimLoops
+    from .data_layout import DataLayout
+    from .fmap_range import FmapPosition, FmapRange, FmapRangeMap
+    from .int_range import IntRange
+    from .layer import (
+        ConvLayer,
+        EltwiseLayer,
+        FCLayer,
+        InputLayer,
+        Layer,
+        LocalRegionLayer,
+        PoolingLayer,
+    )
+    from .loop_blocking_scheme import LoopBlockingScheme
+    from .map_strategy import MapStrategy, MapStrategyEyeriss
+    from .nested_loop_desc import NestedLoopDesc
+    from .network import Network
+    from .nn_dataflow import NNDataflow
+    from .nn_dataflow_scheme import NNDataflowScheme
+    from .node_region import NodeRegion
+    from .option import Option
+    from .partition_scheme import PartitionScheme
+    from .phy_dim2 import PhyDim2
+    from .pipeline_segment_timing import PipelineSegmentTiming
+    from .resource import Resource
+    from .scheduling import Scheduling
+    from .scheduling_constraint import SchedulingConstraint, SchedulingConstraintLayerPipeline
+    from .scheduling_result import SchedulingCondition, SchedulingResult
+
+_ENUMERATIONS = {
+    "DataCategoryEnum": "data_category_enum",
+    "LoopEnum": "loop_enum",
+    "MemHierEnum": "mem_hier_enum",
+    "ParallelEnum": "parallel_enum",
+}
+
+_CLASSES = {
+    "buf_shr_scheme": ("BufShrScheme",),
+    "cost": ("Cost",),
+    "data_dim_loops": ("DataDimLoops",),
+    "data_layout": ("DataLayout",),
+    "fmap_range": ("FmapPosition", "FmapRange", "FmapRangeMap"),
+    "int_range": ("IntRange",),
+    "layer": (
+        "ConvLayer",
+        "EltwiseLayer",
+        "FCLayer",
+        "InputLayer",
+        "Layer",
+        "LocalRegionLayer",
+        "PoolingLayer",
+    ),
+    "loop_blocking_scheme": ("LoopBlockingScheme",),
+    "map_strategy": ("MapStrategy", "MapStrategyEyeriss"),
+    "nested_loop_desc": ("NestedLoopDesc",),
+    "network": ("Network",),
+    "nn_dataflow": ("NNDataflow",),
+    "nn_dataflow_scheme": ("NNDataflowScheme",),
+    "node_region": ("NodeRegion",),
+    "option": ("Option",),
+    "partition_scheme": ("PartitionScheme",),
+    "phy_dim2": ("PhyDim2",),
+    "pipeline_segment_timing": ("PipelineSegmentTiming",),
+    "resource": ("Resource",),
+    "scheduling": ("Scheduling",),
+    "scheduling_constraint": ("SchedulingConstraint", "SchedulingConstraintLayerPipeline"),
+    "scheduling_result": ("SchedulingCondition", "SchedulingResult"),
+}
+
+_MODULE_OF = {name: module for module, names in _CLASSES.items() for name in names}
+
+__all__ = [  # noqa: PLE0604 (the names of the two tables above)
+    *_ENUMERATIONS,
+    *_MODULE_OF,
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used."""
+    if name in _ENUMERATIONS:
+        value = import_module(f"{__name__}.{_ENUMERATIONS[name]}")
+    elif name in _MODULE_OF:
+        value = getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

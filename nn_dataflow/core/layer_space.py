@@ -1,0 +1,339 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""All schedules of one layer: its partitions, array mappings and loop blocking schemes.
+
+Decides how a layer search looks at the whole space without evaluating most of it
+(docs/model/search.md section 2): partitions of equal node layers share their array mappings, an
+array mapping is searched only if its bound does not exceed what others cost, and then once for
+all data layouts. A layer depends on its neighbours only through the hops of its ifmaps.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from . import data_category_enum as de
+from .columns import join, take
+from .fmap_range import FmapRange
+from .mapping_space import MappingSpace
+from .partition import PartitionHops, partition_array
+from .partition_scheme import PartitionScheme
+from .placement import Placement
+from .ranking import TIE, goal_order
+from .search_effort import SearchEffort
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from .layer import Layer
+    from .map_strategy import MapStrategy
+    from .mapping_space import Setting
+    from .nested_loop_desc import NestedLoopDesc
+    from .partition_array import PartitionArray
+    from .resource import Resource
+
+    Ints = NDArray[np.int64]
+    Floats = NDArray[np.floating[Any]]
+    HopCosts = Sequence[tuple[float, ...]]
+
+
+class Choices(NamedTuple):
+    """Schedules of a layer, all but the hops of its ifmaps; axis 0 is the schedule.
+
+    In the order of partitions, array mappings and, within these, energy, time and candidates.
+    An array mapping that was not searched stands as a single choice that bounds its schedules.
+    """
+
+    base: Floats  # (n,) energy without ifmap hops
+    time: Ints  # (n,) cycles
+    scale: Ints  # (n,) passes over the ifmaps
+    row: Ints  # (n,) which partition and array mapping
+    point: Ints  # (n,) which scheme of it, -1 for a bound on all of them
+
+
+class LayerSpace:
+    """All schedules of one layer on one machine.
+
+    Parameters
+    ----------
+    layer, batch_size
+        The layer.
+    setting
+        Machine, costs and options.
+    map_strategy
+        The array mapping strategy class.
+    tops
+        Required top factors of loops (I, O, B), 0 where free.
+
+    Attributes
+    ----------
+    parts
+        Partition schemes (a PartitionArray of n schemes).
+    hops
+        Word-hops of the layer's categories per pass; ifmaps by layout.
+    fixed_hops
+        Word-hops of one pass over filters, ifmaps (0) and ofmaps, shape (n, 3).
+    mappings
+        The distinct array mappings.
+    row_part, row_mapping
+        Partition and array mapping of each row, in candidate order.
+    effort
+        What was looked at so far.
+    """
+
+    def __init__(
+        self,
+        layer: Layer,
+        batch_size: int,
+        setting: Setting,
+        map_strategy: type[MapStrategy],
+        tops: tuple[int, int, int] = (0, 0, 0),
+        parts: PartitionArray | None = None,
+    ) -> None:
+        resource, _, options = setting
+        self.layer = layer
+        self.batch_size = batch_size
+        self.setting = setting
+        region = resource.proc_region
+        if parts is None:
+            parts = partition_array(layer, batch_size, region.dim, options, guaranteed=True)
+        self.parts = parts
+        self.hops = PartitionHops(layer, batch_size, region, parts)
+        self.no_hops = is_single_place(resource)
+        num = len(parts)
+        self.fixed_hops = np.zeros((num, de.NUM))
+        if not self.no_hops:
+            self.fixed_hops[:, de.FIL] = self.hops.filters(set(resource.dram_region.iter_node()))
+            self.fixed_hops[:, de.OFM] = self.hops.ofmaps(resource.dst_data_region)
+        self.effort = SearchEffort()
+        self._places: tuple[Ints, PartitionArray] | None = None
+        none = np.zeros(0, dtype=np.int64)
+        self._no_choices = Choices(np.zeros(0), none, none, none, none)
+        self._find_mappings(map_strategy, tops)
+        self.effort.partitions = num
+        self.effort.mappings = len(self.row_part)
+        bound = [m.bound for m in self.mappings]
+        times = [m.min_time for m in self.mappings]
+        self.row_bound = np.array(bound)[self.row_mapping] if bound else np.zeros(0)
+        self.row_time = np.array(times, dtype=np.int64)[self.row_mapping]
+        fetch = np.array([m.min_fetch for m in self.mappings]).reshape(-1, de.NUM)
+        self.row_fetch = fetch[self.row_mapping]
+
+    def _find_mappings(self, map_strategy: type[MapStrategy], tops: tuple[int, int, int]) -> None:
+        """Find the array mappings of every partition, those of equal node layers once."""
+        sizes = self.parts.pdims.reshape(len(self.parts), -1)
+        node_mappings: dict[object, list[int]] = {}
+        numbers: dict[NestedLoopDesc, int] = {}
+        self.mappings: list[MappingSpace] = []
+        rows: list[tuple[int, int]] = []
+        for number, dims in enumerate(map(tuple, sizes.tolist())):
+            key = _node_key(dims)
+            if key not in node_mappings:
+                part = PartitionScheme.of_row(self.parts, number)
+                node_layer, node_batch, occupancy = part.part_layer(self.layer, self.batch_size)
+                strategy = map_strategy(
+                    node_layer, node_batch, occupancy, self.setting.resource.dim_array
+                )
+                node_mappings[key] = []
+                for nld in strategy.gen_nested_loop_desc():
+                    if nld not in numbers:
+                        numbers[nld] = len(self.mappings)
+                        self.mappings.append(MappingSpace(nld, self.setting, tops))
+                    node_mappings[key].append(numbers[nld])
+            rows += [(number, mapping) for mapping in node_mappings[key]]
+        table = np.array(rows, dtype=np.int64).reshape(-1, 2)
+        self.row_part, self.row_mapping = table[:, 0], table[:, 1]
+
+    def hop_costs(self, most_ifmap_hops: Floats) -> HopCosts:
+        """Largest energy of the hops of a pass per array mapping, for hops up to those given."""
+        hops = self.fixed_hops.copy()
+        hops[:, de.IFM] = most_ifmap_hops
+        most = np.zeros((len(self.mappings), de.NUM))
+        hops *= self.setting.cost.noc_hop
+        np.maximum.at(most, self.row_mapping, hops[self.row_part])
+        return [tuple(row) for row in most.tolist()]
+
+    def choices(self, rows: Ints, hop_costs: HopCosts, search: bool) -> Choices:
+        """Schedules of some rows; array mappings not searched yet are, or are bounded."""
+        bounded = np.zeros(len(rows), dtype=bool)
+        columns = [self._no_choices]
+        mapping_of = self.row_mapping[rows]
+        for mapping in dict.fromkeys(mapping_of.tolist()):
+            own = mapping_of == mapping
+            if search or self.mappings[mapping].knows(hop_costs[mapping]):
+                columns.append(self._searched(rows[own], mapping, hop_costs[mapping]))
+            else:
+                bounded |= own
+        columns.append(self._bounds(rows[bounded]))
+        found = join(columns)
+        return take(found, np.lexsort((found.point, found.row)))
+
+    def _searched(self, rows: Ints, mapping: int, hop_costs: tuple[float, ...]) -> Choices:
+        cost = self.setting.cost
+        space = self.mappings[mapping]
+        points = space.points(hop_costs, self.effort)
+        num = len(points.time)
+        hops = self.fixed_hops[self.row_part[rows]] @ points.fetch.T
+        fixed = points.cost + space.op_cost + cost.idl_unit * points.time
+        return Choices(
+            (fixed + cost.noc_hop * hops).ravel(),
+            np.tile(points.time, len(rows)),
+            np.tile(points.fetch[:, de.IFM], len(rows)),
+            np.repeat(rows, num),
+            np.tile(np.arange(num), len(rows)),
+        )
+
+    def _bounds(self, rows: Ints) -> Choices:
+        cost = self.setting.cost
+        fetch = self.row_fetch[rows]
+        hops = (self.fixed_hops[self.row_part[rows]] * fetch).sum(axis=1)
+        base = self.row_bound[rows] + cost.noc_hop * hops + cost.idl_unit * self.row_time[rows]
+        fits = np.isfinite(base)
+        point = np.full(len(rows), -1)
+        every = Choices(base, self.row_time[rows], fetch[:, de.IFM], rows, point)
+        return take(every, fits)
+
+    def unknown(self, rows: Ints, hop_costs: HopCosts) -> list[int]:
+        """Array mappings of some rows that were not searched for given hop costs."""
+        mappings = dict.fromkeys(self.row_mapping[rows].tolist())
+        return [m for m in mappings if not self.mappings[m].knows(hop_costs[m])]
+
+    def energy(self, choices: Choices, ifmap_hops: Floats) -> Floats:
+        """Whole energy of schedules for the ifmap hops of one pass, (n,)."""
+        hops = choices.scale * ifmap_hops[self.row_part[choices.row]]
+        return choices.base + self.setting.cost.noc_hop * hops
+
+    def best(
+        self, ifmap_hops: Floats, hop_costs: HopCosts, goal: str, num: int
+    ) -> tuple[Choices, Floats]:
+        """The `num` best schedules under a goal, best first, and their energies.
+
+        Array mappings are searched in the order of their bounds, until the next bound exceeds
+        what was found.
+        """
+        bounds = self._bounds(np.arange(len(self.row_part)))
+        keys = goal_keys(self.energy(bounds, ifmap_hops), bounds.time, goal)
+        found = self._no_choices
+        energy = found.base
+        done = set()
+        for index in np.lexsort(keys[::-1]).tolist():
+            mapping = int(self.row_mapping[bounds.row[index]])
+            if mapping in done:
+                continue
+            if len(energy) >= num:
+                worst = goal_keys(energy[-1:], found.time[-1:], goal)
+                if exceeds([key[index] for key in keys], [float(key[0]) for key in worst]):
+                    break
+            done.add(mapping)
+            rows = np.flatnonzero(self.row_mapping == mapping)
+            more = self._searched(rows, mapping, hop_costs[mapping])
+            both = join([found, more])
+            both = take(both, np.lexsort((both.point, both.row)))
+            energy = self.energy(both, ifmap_hops)
+            order = goal_order(energy, both.time, goal)[:num]
+            found, energy = take(both, order), energy[order]
+        return found, energy
+
+    def ofmap_places(self) -> tuple[Ints, PartitionArray]:
+        """Where the ofmaps can lie: the number of the place per partition, and a scheme of each.
+
+        Places are told apart by which range is on which node, and numbered by first partition.
+        """
+        if self._places is None:
+            self._places = self._find_places()
+        return self._places
+
+    def _find_places(self) -> tuple[Ints, PartitionArray]:
+        region = self.setting.resource.dst_data_region
+        projected = self.parts.projection(region.dim, appl2frng=True)
+        if self.no_hops:
+            return np.zeros(len(self.parts), dtype=np.int64), projected.take([0])
+        placed = Placement.of_schemes(fmap_range(self.layer, self.batch_size), region, projected)
+        numbers: dict[bytes, int] = {}
+        place = [numbers.setdefault(key, len(numbers)) for key in placed.keys()]  # noqa: SIM118 (no mapping)
+        _, first = np.unique(place, return_index=True)
+        return np.array(place), projected.take(first)
+
+    def ifmap_hops(self, placement: Placement | None, num: int) -> Floats:
+        """Word-hops of one pass over ifmaps from each of `num` places to each partition."""
+        if self.no_hops or placement is None:
+            return np.zeros((num, len(self.parts)))
+        return self.hops.ifmaps(placement).astype(float)
+
+    def total_effort(self) -> SearchEffort:
+        """What was looked at, with the array mappings that bounds excluded as a whole."""
+        total = SearchEffort()
+        total.add(self.effort)
+        for mapping in self.mappings:
+            if mapping.searched:
+                total.mappings_searched += 1
+            else:
+                total.candidates += mapping.num_candidates()
+                total.bound += mapping.num_candidates()
+        return total
+
+    def too_small(self) -> str:
+        """Say which capacity no schedule of the layer keeps to."""
+        resource = self.setting.resource
+        regf = min(sum(m.nld.usize_regf) for m in self.mappings)
+        gbuf = min(
+            sum(
+                m.nld.usize_gbuf[dce]
+                for dce in range(de.NUM)
+                if not m.model.may_bypass[dce] or m.model.forced[dce]
+            )
+            for m in self.mappings
+        )
+        if regf > resource.size_regf:
+            return (
+                f"needs at least {regf} words of register file per PE, "
+                f"size_regf is {resource.size_regf}"
+            )
+        if gbuf > resource.size_gbuf:
+            return (
+                f"needs at least {gbuf} words of global buffer per node, "
+                f"size_gbuf is {resource.size_gbuf}"
+            )
+        return (
+            f"no loop blocking fits size_regf {resource.size_regf} and size_gbuf "
+            f"{resource.size_gbuf} words under the options given"
+        )
+
+
+def fmap_range(layer: Layer, batch_size: int, first_channel: int = 0) -> FmapRange:
+    """Range of a layer's ofmaps, as channels from `first_channel` on."""
+    last = first_channel + layer.nofm
+    return FmapRange((0, first_channel, 0, 0), (batch_size, last, layer.hofm, layer.wofm))
+
+
+def is_single_place(resource: Resource) -> bool:
+    """Whether all nodes of all regions are at one coordinate, so that nothing takes a hop."""
+    regions = (
+        resource.proc_region,
+        resource.dram_region,
+        resource.src_data_region,
+        resource.dst_data_region,
+    )
+    return len({tuple(c) for region in regions for c in region.coordinates().tolist()}) == 1
+
+
+def goal_keys(cost: Floats, time: NDArray[Any], goal: str) -> tuple[Floats, Floats]:
+    """First and second ranking key under a goal."""
+    if goal == "ed":
+        return cost * time, cost
+    return (cost, time.astype(float)) if goal == "e" else (time.astype(float), cost)
+
+
+def exceeds(bound: Sequence[float], value: Sequence[float]) -> bool:
+    """Whether ranking keys are certainly worse than others."""
+    if bound[0] > value[0] + TIE * abs(value[0]):
+        return True
+    return bound[0] >= value[0] and bound[1] > value[1] + TIE * abs(value[1])
+
+
+def _node_key(dims: Sequence[int]) -> tuple[int, ...]:
+    """What of the flattened dimensions (OUTP, OFMP, BATP, INPP) the node layer depends on."""
+    return dims[0] * dims[1], dims[2], dims[3], dims[4] * dims[5], dims[6] * dims[7]

@@ -1,0 +1,368 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Search for the best schedules of a network, layer by layer in scheduling order.
+
+Decides which partial schedules are kept (docs/model/search.md section 6). A prefix matters only
+through its energy, its time and where the fmaps lie that later layers still need, so of the
+prefixes with equal places only those that no other beats are kept. A first pass keeps just the
+best few, whatever their places; what it finds limits what is looked at after that: a schedule of
+a layer, or a prefix, is dropped if with the least that all other layers can cost it exceeds the
+limit.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from .columns import join, take
+from .layer_space import goal_keys
+from .network_bounds import Factor, NetworkBounds
+from .ranking import TIE, goal_order, levels
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+
+    from .layer_space import Choices
+    from .network_bounds import Messages
+    from .network_step import Step
+    from .workers import Workers
+
+    Ints = NDArray[np.int64]
+    Floats = NDArray[np.floating[Any]]
+    Bools = NDArray[np.bool_]
+    Trace = tuple[int, list[tuple[int, int]]]
+
+# Most prefixes kept after a layer. Beyond, the worst by their bounds are given up and counted.
+MAX_PREFIXES = 1 << 12
+
+# Prefixes kept by the pass that looks for a better limit.
+GUIDED_PREFIXES = 16
+
+
+class Prefixes(NamedTuple):
+    """Partial schedules in candidate order; axis 0 is the prefix."""
+
+    cost: Floats  # (m,)
+    time: Ints  # (m,)
+    places: Ints  # (m, columns) place of every column, -1 where no longer needed
+    prev: Ints  # (m,) prefix that it extends
+    row: Ints  # (m,) row of the layer's space
+    point: Ints  # (m,) scheme of the row
+
+
+class NetworkSearch:
+    """Search over the steps of a network.
+
+    Parameters
+    ----------
+    steps
+        Layers in scheduling order.
+    num_starts
+        Places of the network's input, which is column 0; the layers follow.
+    goal, num
+        What to find: the `num` best under a goal.
+    workers
+        Where array mappings are searched.
+
+    Attributes
+    ----------
+    num_dropped
+        Prefixes given up for their number, without a proof that they are of no use.
+    failed
+        Number of the first layer without a valid schedule, or None.
+    """
+
+    def __init__(
+        self,
+        steps: Sequence[Step],
+        num_starts: int,
+        goal: str,
+        num: int,
+        workers: Workers,
+    ) -> None:
+        self.steps = steps
+        self.num_starts = num_starts
+        self.goal = goal
+        self.num = num
+        self.workers = workers
+        self.num_dropped = 0
+        self.failed: int | None = None
+        self.limit = self.limit_at = (float("inf"), float("inf"))
+        last_use: dict[int, int] = {}
+        for number, step in enumerate(steps):
+            last_use.update(dict.fromkeys(step.sources, number))
+        self.live = [
+            [column for column in range(number + 2) if last_use.get(column, -1) > number]
+            for number in range(len(steps))
+        ]
+
+    def run(self) -> list[Trace]:
+        """Find the best schedules: (start, (row, point) of each step), best first."""
+        first = self._pass(self._best_choices, self._keep_best)
+        if self.failed is not None:
+            return []
+        self._set_limit(first)
+        self._find_bounds()
+        self._set_limit(self._pass(self._kept_choices, self._keep_promising))
+        self._prune()
+        return self._traces(self._pass(self._kept_choices, self._keep_unbeaten))
+
+    def _set_limit(self, history: Sequence[Prefixes]) -> None:
+        """Lower the limit to the worst of the `num` best whole schedules."""
+        found = history[-1]
+        if len(history) <= len(self.steps) or len(found.cost) < self.num:
+            return
+        worst = goal_order(found.cost, found.time, self.goal)[self.num - 1]
+        cost, time = float(found.cost[worst]), float(found.time[worst])
+        limit = _keys(np.array(cost), np.array(time), self.goal)
+        if (float(limit[0]), float(limit[1])) < self.limit:
+            self.limit = (float(limit[0]), float(limit[1]))
+            self.limit_at = (cost, time)
+
+    def _find_bounds(self) -> None:
+        """Bound what the schedules cost at least, and search the array mappings that matter.
+
+        Array mappings not searched yet take part with their own bounds. Those that may stay
+        within the limit are searched, which changes the bounds, until all are.
+        """
+        self.tables = [
+            step.space.choices(np.arange(len(step.space.row_part)), step.hop_costs, search=False)
+            for step in self.steps
+        ]
+        messages: list[Messages] = [{}, {}]
+        while True:
+            self._bound(messages)
+            self._prune()
+            messages = [bounds.message for bounds in self.bounds]
+            if not self._search_kept():
+                return
+
+    def _bound(self, messages: Sequence[Messages]) -> None:
+        """Bound the energy and, for goal 'ed', the sum of energy and weighted time."""
+        cost, time = self.limit_at
+        self.weights = [0.0]
+        if self.goal == "ed" and 0 < cost * time < float("inf"):
+            self.weights.append(cost / time)
+        self.bounds = [
+            NetworkBounds(self._factors(weight), cost + weight * time if weight else cost, message)
+            for weight, message in zip(self.weights, messages, strict=False)
+        ]
+        self.least_times = [float(table.time.min()) for table in self.tables]
+
+    def _factors(self, weight: float) -> list[Factor]:
+        starts = np.arange(self.num_starts)
+        zeros = np.zeros(self.num_starts)
+        factors = [Factor(zeros, starts, starts, starts, self.num_starts, (), ())]
+        for step, table in zip(self.steps, self.tables, strict=True):
+            part = step.space.row_part[table.row]
+            hop_cost = step.space.setting.cost.noc_hop
+            factors.append(
+                Factor(
+                    base=table.base + weight * table.time,
+                    scale=table.scale,
+                    part=part,
+                    place=step.place[part],
+                    num_places=step.num_places,
+                    sources=step.sources,
+                    tables=[hop_cost * hops for hops in step.hops],
+                )
+            )
+        return factors
+
+    def _prune(self) -> None:
+        """Drop schedules of layers that exceed the limit with all that others cost at least."""
+        total_time = sum(self.least_times)
+        for number, table in enumerate(self.tables):
+            mixed = [
+                bounds.bound() - bounds.least[number + 1] + bounds.reduced(number + 1)
+                for bounds in self.bounds
+            ]
+            time = total_time - self.least_times[number] + table.time
+            keep = self._within(mixed, time)
+            self.tables[number] = take(table, keep)
+            for bounds in self.bounds:
+                bounds.restrict(number + 1, keep)
+
+    def _search_kept(self) -> bool:
+        """Search the array mappings of what is kept; say whether there were any to search."""
+        open_steps = [n for n, table in enumerate(self.tables) if (table.point < 0).any()]
+        jobs = [
+            (self.steps[n].space, mapping, self.steps[n].hop_costs[mapping])
+            for n in open_steps
+            for mapping in self.steps[n].space.unknown(self.tables[n].row, self.steps[n].hop_costs)
+        ]
+        self.workers.search(list(dict.fromkeys(jobs)))
+        for n in open_steps:
+            step, rows = self.steps[n], np.unique(self.tables[n].row)
+            self.tables[n] = step.space.choices(rows, step.hop_costs, search=True)
+        return bool(open_steps)
+
+    def _values(self, mixed: Sequence[Floats], time: Floats) -> tuple[Floats, Floats]:
+        """Ranking keys from lower bounds on energy (plus weighted time) and time.
+
+        With the sum c + w t at least L, the least product c t is at one of the two ends of the
+        line c + w t = L, if that lies above the bounds of c and t.
+        """
+        cost = mixed[0]
+        one, two = _keys(cost, time, self.goal)
+        for weight, total in zip(self.weights[1:], mixed[1:], strict=True):
+            ends = np.minimum(cost * (total - cost) / weight, (total - weight * time) * time)
+            one = np.where(cost + weight * time < total, ends, one)
+        return one, two
+
+    def _within(self, mixed: Sequence[Floats], time: Floats) -> Bools:
+        """Whether schedules with given lower bounds may be within the limit."""
+        one, two = self._values(mixed, time)
+        limit = [value + TIE * abs(value) for value in self.limit]
+        beyond = one > limit[0]
+        if self.goal != "ed":
+            beyond |= (one >= self.limit[0]) & (two > limit[1])
+        return ~beyond
+
+    def _prefix_bounds(self, number: int, found: Prefixes) -> tuple[list[Floats], Floats]:
+        """Least energy (plus weighted time) and time of whole schedules that begin so."""
+        mixed = []
+        for weight, bounds in zip(self.weights, self.bounds, strict=True):
+            charged = bounds.charged(found.places, number + 1)
+            rest = sum(bounds.least[number + 2 :])
+            mixed.append(found.cost + weight * found.time + charged + rest)
+        return mixed, found.time + sum(self.least_times[number + 1 :])
+
+    def _pass(
+        self,
+        choose: Callable[[int, Ints], tuple[Choices, Floats]],
+        keep: Callable[[int, Prefixes], Prefixes],
+    ) -> list[Prefixes]:
+        """Extend prefixes layer by layer; give the prefixes after every layer."""
+        starts = np.arange(self.num_starts)
+        places = np.full((self.num_starts, len(self.steps) + 1), -1, dtype=np.int64)
+        places[:, 0] = starts
+        none = np.zeros_like(starts)
+        history = [Prefixes(none.astype(float), none, places, starts, none, none)]
+        for number in range(len(self.steps)):
+            found = keep(number, self._extended(number, history[-1], choose))
+            if not len(found.cost):
+                self.failed = number
+                break
+            history.append(found)
+        return history
+
+    def _extended(
+        self, number: int, current: Prefixes, choose: Callable[[int, Ints], tuple[Choices, Floats]]
+    ) -> Prefixes:
+        """All extensions of prefixes by a layer, prefixes of equal places together."""
+        step = self.steps[number]
+        found: list[Prefixes] = []
+        states, group_of = np.unique(current.places[:, step.sources], axis=0, return_inverse=True)
+        for state, group in zip(states, _groups(group_of.ravel()), strict=True):
+            choices, energy = choose(number, state)
+            num = len(energy)
+            prev = np.repeat(group, num)
+            row = np.tile(choices.row, len(group))
+            places = current.places[prev]
+            places[:, number + 1] = step.place[step.space.row_part[row]]
+            found.append(
+                Prefixes(
+                    current.cost[prev] + np.tile(energy, len(group)),
+                    current.time[prev] + np.tile(choices.time, len(group)),
+                    places,
+                    prev,
+                    row,
+                    np.tile(choices.point, len(group)),
+                )
+            )
+        whole = join(found)
+        dead = [c for c in range(len(self.steps) + 1) if c not in self.live[number]]
+        whole.places[:, dead] = -1
+        return take(whole, np.lexsort((whole.point, whole.row, whole.prev)))
+
+    def _best_choices(self, number: int, state: Ints) -> tuple[Choices, Floats]:
+        """The best schedules of a layer by itself, from given places of its producers."""
+        step = self.steps[number]
+        hops = step.ifmap_hops(state.tolist())
+        return step.space.best(hops, step.hop_costs, self.goal, self.num)
+
+    def _kept_choices(self, number: int, state: Ints) -> tuple[Choices, Floats]:
+        """All schedules of a layer that may be within the limit."""
+        step, table = self.steps[number], self.tables[number]
+        return table, step.space.energy(table, step.ifmap_hops(state.tolist()))
+
+    def _keep_best(self, _number: int, found: Prefixes) -> Prefixes:
+        """The best prefixes under the goal, in candidate order."""
+        order = goal_order(found.cost, found.time, self.goal)[: self.num]
+        return take(found, np.sort(order))
+
+    def _keep_promising(self, number: int, found: Prefixes) -> Prefixes:
+        """The prefixes of the best bounds."""
+        found = self._unbeaten(number, found)
+        return self._cut(number, found, max(GUIDED_PREFIXES, self.num))
+
+    def _keep_unbeaten(self, number: int, found: Prefixes) -> Prefixes:
+        """All prefixes that may lead to one of the best schedules."""
+        found = self._unbeaten(number, found)
+        self.num_dropped += max(0, len(found.cost) - MAX_PREFIXES)
+        return self._cut(number, found, MAX_PREFIXES)
+
+    def _unbeaten(self, number: int, found: Prefixes) -> Prefixes:
+        """Prefixes within the limit that not enough others of equal places beat."""
+        found = take(found, self._within(*self._prefix_bounds(number, found)))
+        if not len(found.cost):
+            return found
+        _, group_of = np.unique(found.places, axis=0, return_inverse=True)
+        kept = [
+            group[unbeaten(found.cost[group], found.time[group], self.goal, self.num)]
+            for group in _groups(group_of.ravel())
+        ]
+        return take(found, np.sort(np.concatenate(kept)))
+
+    def _cut(self, number: int, found: Prefixes, most: int) -> Prefixes:
+        """The `most` prefixes of the best bounds, in candidate order."""
+        if len(found.cost) <= most:
+            return found
+        one, two = self._values(*self._prefix_bounds(number, found))
+        return take(found, np.sort(np.lexsort((two, one))[:most]))
+
+    def _traces(self, history: Sequence[Prefixes]) -> list[Trace]:
+        last = history[-1]
+        traces = []
+        for index in goal_order(last.cost, last.time, self.goal)[: self.num].tolist():
+            chosen = []
+            at = index
+            for prefixes in reversed(history[1:]):
+                chosen.append((int(prefixes.row[at]), int(prefixes.point[at])))
+                at = int(prefixes.prev[at])
+            traces.append((at, chosen[::-1]))
+        return traces
+
+
+def _keys(cost: Floats, time: Floats, goal: str) -> tuple[Floats, Floats]:
+    """Ranking keys, the second of no weight for goal 'ed'."""
+    one, two = goal_keys(cost, time, goal)
+    return one, np.zeros_like(two) if goal == "ed" else two
+
+
+def _groups(group_of: Ints) -> list[Ints]:
+    """Indices of every group, ascending."""
+    order = np.argsort(group_of, kind="stable")
+    return np.split(order, np.flatnonzero(np.diff(group_of[order])) + 1)
+
+
+def unbeaten(cost: Floats, time: Ints, goal: str, num: int) -> Ints:
+    """Indices of schedules that fewer than `num` others beat, whatever comes after them.
+
+    For goal 'ed' one beats another if it is better in neither energy nor time; for the others
+    the best `num` remain. Among equals the first ones remain.
+    """
+    if goal != "ed":
+        return goal_order(cost, time, goal)[:num]
+    fastest: list[int] = []
+    kept = []
+    order = np.lexsort((time, levels(cost)))
+    for index, cycles in zip(order.tolist(), time[order].tolist(), strict=True):
+        if len(fastest) < num or cycles < fastest[-1]:
+            kept.append(index)
+            fastest = sorted([*fastest, cycles])[:num]
+    return np.array(kept, dtype=np.int64)

@@ -1,0 +1,225 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Search for the best schedules of a network: the published interface.
+
+Decides how a network becomes the steps of a `NetworkSearch` and its traces become schedules
+(docs/model/search.md section 6).
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from .cost import Cost
+from .data_layout import DataLayout
+from .layer_order import schedule_order
+from .layer_space import fmap_range
+from .map_strategy import MapStrategy
+from .network import Network
+from .network_search import NetworkSearch
+from .network_step import Source, Step, make_step
+from .nn_dataflow_scheme import NNDataflowScheme
+from .partition import input_layout_partitions
+from .partition_scheme import PartitionScheme
+from .resource import Resource
+from .scheduling import Scheduling, check_supported, make_result
+from .search_effort import SearchEffort
+from .workers import Workers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from concurrent.futures import Executor
+
+    from .layer import Layer
+    from .option import Option
+    from .partition_array import PartitionArray
+
+
+class NNDataflow:
+    """The best schedules of a network on a machine.
+
+    Parameters
+    ----------
+    network : Network
+    batch_size : int
+    resource : Resource
+    cost : Cost
+    map_strategy : type
+        Subclass of `MapStrategy`.
+
+    Attributes
+    ----------
+    layer_sched_dict : dict
+        Layer search of every layer by name; layers that are equal share one.
+    effort : SearchEffort
+        What the last search looked at.
+    failure : str or None
+        Why the last search found nothing.
+
+    Raises
+    ------
+    TypeError
+        If an argument is of the wrong type.
+    ValueError
+        If the batch size is not a positive whole number.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        batch_size: int,
+        resource: Resource,
+        cost: Cost,
+        map_strategy: type[MapStrategy],
+    ) -> None:
+        if not isinstance(network, Network):
+            raise TypeError(f"NNDataflow: network must be a Network, got {network!r}")
+        if not isinstance(resource, Resource):
+            raise TypeError(f"NNDataflow: resource must be a Resource, got {resource!r}")
+        if not isinstance(cost, Cost):
+            raise TypeError(f"NNDataflow: cost must be a Cost, got {cost!r}")
+        if not (isinstance(map_strategy, type) and issubclass(map_strategy, MapStrategy)):
+            raise TypeError(
+                f"NNDataflow: map_strategy must be a subclass of MapStrategy, got {map_strategy!r}"
+            )
+        if not isinstance(batch_size, int) or isinstance(batch_size, bool) or batch_size < 1:
+            raise ValueError(
+                f"NNDataflow: batch_size must be a positive whole number, got {batch_size!r}"
+            )
+        self.network = network
+        self.batch_size = batch_size
+        self.resource = resource
+        self.cost = cost
+        self.map_strategy = map_strategy
+        self.effort = SearchEffort()
+        self.failure: str | None = None
+        self.layer_sched_dict: dict[str, Scheduling] = {}
+        by_layer: dict[Layer, Scheduling] = {}
+        for name in network:
+            layer = network[name]
+            if layer not in by_layer:
+                by_layer[layer] = Scheduling(layer, batch_size, cost, map_strategy)
+            self.layer_sched_dict[name] = by_layer[layer]
+
+    def schedule_search(
+        self,
+        options: Option,
+        progress: Callable[[int, int, str], None] | None = None,
+        executor: Executor | None = None,
+    ) -> tuple[list[NNDataflowScheme], tuple[int, int]]:
+        """Find the best schedules, best first, at most `options.ntops`.
+
+        Parameters
+        ----------
+        options : Option
+        progress : callable, optional
+            Told (layers done, layers in all, name of the layer).
+        executor : concurrent.futures.Executor, optional
+            Where array mappings are searched; by default processes on this machine if
+            `options.nprocesses` is above 1. The result does not depend on it.
+
+        Returns
+        -------
+        schemes : list of NNDataflowScheme
+            Empty if nothing fits; `failure` then says why.
+        cache_stats : (int, int)
+            How often the search of an array mapping was reused, and how often it was done.
+
+        Raises
+        ------
+        ValueError
+            If the options ask for what this version does not explore.
+        """
+        check_supported(options)
+        self.failure = None
+        order = [name for vertex in schedule_order(self.network) for name in vertex]
+        starts = self._input_parts(options)
+        steps = self._make_steps(order, starts, options, progress or _no_progress)
+        with Workers(options.nprocesses, executor) as workers:
+            search = NetworkSearch(steps, len(starts), options.opt_goal, options.ntops, workers)
+            traces = search.run()
+        if search.failed is not None:
+            step = steps[search.failed]
+            self.failure = f"layer {step.name}: {step.space.too_small()}"
+        schemes = [self._scheme(steps, starts, start, chosen) for start, chosen in traces]
+        schedulings = set(self.layer_sched_dict.values())
+        stats = [scheduling.cache_stats() for scheduling in schedulings]
+        self.effort = SearchEffort()
+        for space in {id(step.space): step.space for step in steps}.values():
+            self.effort.add(space.total_effort())
+        self.effort.prefixes_dropped = search.num_dropped
+        if not schemes:
+            sys.stderr.write(f"No valid schedule found for {self.network.net_name}.\n")
+        return schemes, (sum(s[0] for s in stats), sum(s[1] for s in stats))
+
+    def _layer_resource(self) -> Resource:
+        """Resource of every layer: filters may stay on chip only in a network of one layer."""
+        return self.resource._replace(no_time_mux=len(self.network) == 1)
+
+    def _inputs(self) -> list[Layer]:
+        ext = [self.network[name] for name in self.network.ext_layers()]
+        return [self.network.input_layer(), *ext]
+
+    def _input_parts(self, options: Option) -> PartitionArray:
+        region = self.resource.src_data_region
+        return input_layout_partitions(self._inputs(), self.batch_size, region, options)
+
+    def _make_steps(
+        self,
+        order: list[str],
+        starts: PartitionArray,
+        options: Option,
+        progress: Callable[[int, int, str], None],
+    ) -> list[Step]:
+        """Look at the space of every layer, and find what it costs from where its data can be."""
+        network, resource = self.network, self._layer_resource()
+        outside = [None, *network.ext_layers()]
+        sources = {
+            name: Source(layer, starts, 0)
+            for name, layer in zip(outside, self._inputs(), strict=True)
+        }
+        steps: list[Step] = []
+        known: dict[object, Step] = {}
+        for number, name in enumerate(order):
+            space = self.layer_sched_dict[name].space(resource, options)
+            _, places = space.ofmap_places()
+            producers = [sources[prev] for prev in network.prevs(name)]
+            sources[name] = Source(network[name], places, number + 1)
+            columns = list(dict.fromkeys(source.number for source in producers))
+            key = (space, tuple((s.layer, s.parts, columns.index(s.number)) for s in producers))
+            if key not in known:
+                known[key] = make_step(name, space, producers)
+            steps.append(known[key]._replace(name=name, sources=tuple(columns)))
+            progress(number + 1, len(order), name)
+        return steps
+
+    def _scheme(
+        self,
+        steps: list[Step],
+        starts: PartitionArray,
+        start: int,
+        chosen: list[tuple[int, int]],
+    ) -> NNDataflowScheme:
+        """Put a schedule together from the rows and points chosen."""
+        region = self.resource.src_data_region
+        part = PartitionScheme.of_row(starts, start)
+        layouts = [
+            DataLayout(
+                frngs=(fmap_range(layer, self.batch_size),), regions=(region,), parts=(part,)
+            )
+            for layer in self._inputs()
+        ]
+        ext = dict(zip(self.network.ext_layers(), layouts[1:], strict=True))
+        scheme = NNDataflowScheme(self.network, layouts[0], ext or None)
+        places = {0: start}
+        for number, (step, (row, point)) in enumerate(zip(steps, chosen, strict=True)):
+            hops = step.ifmap_hops([places[column] for column in step.sources])
+            places[number + 1] = int(step.place[step.space.row_part[row]])
+            scheme[step.name] = make_result(
+                step.space, row, point, hops, step.hop_costs, (number, 0, 0)
+            )
+        return scheme
+
+
+def _no_progress(_done: int, _total: int, _name: str) -> None:
+    pass

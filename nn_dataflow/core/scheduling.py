@@ -1,0 +1,254 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Search for the best schedules of one layer: the published interface.
+
+Decides what a layer result says (docs/model/search.md sections 2 and 3). The space of a layer is
+`LayerSpace`; here data layouts are checked, the best schedules are asked for, and their figures
+put together.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any
+
+from . import data_category_enum as de
+from . import loop_enum as le
+from .cost import Cost
+from .data_layout import DataLayout
+from .layer import Layer
+from .layer_space import LayerSpace, fmap_range
+from .loop_blocking import gen_loopblocking, top_factors
+from .loop_blocking_scheme import LoopBlockingScheme
+from .map_strategy import MapStrategy
+from .mapping_space import Setting
+from .partition_scheme import PartitionScheme
+from .placement import Placement
+from .scheduling_result import SchedulingCondition, SchedulingResult
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .option import Option
+    from .resource import Resource
+    from .scheduling_constraint import SchedulingConstraint
+
+
+__all__ = ["Scheduling", "SchedulingCondition", "SchedulingResult"]
+
+_LATER = ("hw_access_forwarding", "hw_gbuf_sharing", "hw_gbuf_save_writeback")
+
+
+class Scheduling:
+    """The best schedules of one layer on the machine.
+
+    Parameters
+    ----------
+    layer : Layer
+    batch_size : int
+    cost : Cost
+    map_strategy_class : type
+        Subclass of `MapStrategy`.
+
+    Raises
+    ------
+    TypeError
+        If an argument is of the wrong type.
+    """
+
+    def __init__(
+        self, layer: Layer, batch_size: int, cost: Cost, map_strategy_class: type[MapStrategy]
+    ) -> None:
+        if not isinstance(layer, Layer):
+            raise TypeError(f"Scheduling: layer must be a Layer, got {layer!r}")
+        if not isinstance(cost, Cost):
+            raise TypeError(f"Scheduling: cost must be a Cost, got {cost!r}")
+        if not (
+            isinstance(map_strategy_class, type) and issubclass(map_strategy_class, MapStrategy)
+        ):
+            raise TypeError(
+                "Scheduling: map_strategy_class must be a subclass of MapStrategy, "
+                f"got {map_strategy_class!r}"
+            )
+        self.layer = layer
+        self.batch_size = batch_size
+        self.cost = cost
+        self.map_strategy_class = map_strategy_class
+        self._spaces: dict[tuple[Setting, tuple[int, int, int]], LayerSpace] = {}
+
+    def space(
+        self, resource: Resource, options: Option, tops: tuple[int, int, int] = (0, 0, 0)
+    ) -> LayerSpace:
+        """All schedules of the layer on a machine, looked at once and kept."""
+        check_supported(options)
+        setting = Setting(resource, self.cost, options)
+        key = (setting, tops)
+        if key not in self._spaces:
+            self._spaces[key] = LayerSpace(
+                self.layer, self.batch_size, setting, self.map_strategy_class, tops
+            )
+        return self._spaces[key]
+
+    def schedule_search(
+        self, condition: SchedulingCondition, options: Option
+    ) -> list[SchedulingResult]:
+        """Find the best schedules of the layer, best first, at most `options.ntops`.
+
+        Raises
+        ------
+        ValueError
+            If the ifmap layout is not inside the source or the processing region, or does not
+            match the layer.
+        """
+        self._check_layout(condition)
+        resource = condition.resource
+        space = self.space(resource, options, top_factors(condition.constraint))
+        hops = space.ifmap_hops(Placement.of_layouts([condition.ifmap_layout]), 1)[0]
+        hop_costs = space.hop_costs(hops)
+        best, _ = space.best(hops, hop_costs, options.opt_goal, options.ntops)
+        return [
+            make_result(space, row, point, hops, hop_costs, condition.sched_seq)
+            for row, point in zip(best.row.tolist(), best.point.tolist(), strict=True)
+        ]
+
+    def schedule_search_per_node(
+        self,
+        part: PartitionScheme,
+        resource: Resource,
+        constraint: SchedulingConstraint,
+        options: Option,
+    ) -> list[LoopBlockingScheme]:
+        """Find the best loop blocking schemes of one partition, for every array mapping.
+
+        Nothing is known of layouts here, so schemes are ranked by energy of accesses and time,
+        at most `options.ntops` per array mapping.
+        """
+        check_supported(options)
+        node_layer, node_batch, occupancy = part.part_layer(self.layer, self.batch_size)
+        strategy = self.map_strategy_class(node_layer, node_batch, occupancy, resource.dim_array)
+        return [
+            scheme
+            for nld in strategy.gen_nested_loop_desc()
+            for scheme in gen_loopblocking(nld, resource, part, constraint, self.cost, options)
+        ]
+
+    def cache_stats(self) -> tuple[int, int]:
+        """How often the search of an array mapping was reused, and how often it was done."""
+        mappings = [m for space in self._spaces.values() for m in space.mappings]
+        return sum(m.num_reused for m in mappings), sum(m.num_searched for m in mappings)
+
+    def _check_layout(self, condition: SchedulingCondition) -> None:
+        """Refuse ifmaps that lie elsewhere or are not those of the layer."""
+        resource, layout = condition.resource, condition.ifmap_layout
+        if not layout.is_in(resource.src_data_region, resource.proc_region):
+            raise ValueError(
+                "Scheduling: ifmap_layout must be inside the source or the processing region"
+            )
+        frng = layout.complete_fmap_range()
+        batch, channels = frng.size("b"), frng.size("n")
+        size = (frng.size("h"), frng.size("w"))
+        if batch != self.batch_size:
+            raise ValueError(
+                f"Scheduling: ifmap_layout has batch size {batch}, must be {self.batch_size}"
+            )
+        if channels != self.layer.nifm:
+            raise ValueError(
+                f"Scheduling: ifmap_layout has {channels} channels, must be {self.layer.nifm}"
+            )
+        if not self.layer.is_valid_padding_sifm(size):
+            raise ValueError(
+                f"Scheduling: ifmap_layout has fmaps of size {size}, which do not suit {self.layer}"
+            )
+
+
+def check_supported(options: Option) -> None:
+    """Refuse options of the hardware that the search does not explore."""
+    for name in (*_LATER, "partition_interlayer"):
+        if getattr(options, name):
+            raise ValueError(f"Option: {name} is not supported by this version")
+
+
+def make_result(
+    space: LayerSpace,
+    row: int,
+    point: int,
+    ifmap_hops: Any,
+    hop_costs: Sequence[tuple[float, ...]],
+    sched_seq: tuple[int, int, int],
+) -> SchedulingResult:
+    """Put the figures of one schedule of a layer together (section 3)."""
+    resource, cost, _ = space.setting
+    number, mapping_number = int(space.row_part[row]), int(space.row_mapping[row])
+    mapping = space.mappings[mapping_number]
+    points = mapping.points(hop_costs[mapping_number], space.effort)
+    bl_ts, bl_ords = points.bl_ts[point : point + 1], points.bl_ords[point : point + 1]
+    evaluation = mapping.model.evaluate(bl_ts, bl_ords, points.keep_filters[point])
+    lbs = LoopBlockingScheme.of(mapping.model, evaluation, 0, bl_ts, bl_ords)
+    part = PartitionScheme.of_row(space.parts, number)
+
+    unit_nhops = [int(h) for h in space.fixed_hops[number]]
+    unit_nhops[de.IFM] = int(ifmap_hops[number])
+    top_fetch = lbs.fetch[lbs.BL.GBUF]
+    mem_nhops = [float(u * f) for u, f in zip(unit_nhops, top_fetch, strict=True)]
+    node_nhops = list(lbs.noc_access)
+    total_nhops = [m + n for m, n in zip(mem_nhops, node_nhops, strict=True)]
+    cost_op = cost.mac_op * lbs.ops
+    cost_access = lbs.get_access_cost(cost)
+    cost_noc = cost.noc_hop * sum(total_nhops)
+    cost_static = cost.idl_unit * lbs.time
+    factors = {lpe: tuple(level[lpe] for level in lbs.bl_ts) for lpe in range(le.NUM)}
+    ones = (1,) * de.NUM
+    zeros = (0.0,) * de.NUM
+
+    scheme: OrderedDict[str, Any] = OrderedDict(
+        cost=cost_op + cost_access + cost_noc + cost_static,
+        time=lbs.time,
+        ops=lbs.ops,
+        num_nodes=resource.proc_region.dim.size(),
+        is_dram=(lbs.src_is_dram, lbs.dst_is_dram),
+        cost_op=cost_op,
+        cost_access=cost_access,
+        cost_noc=cost_noc,
+        cost_static=cost_static,
+        proc_time=lbs.proc_time,
+        bus_time=lbs.bus_time,
+        dram_time=lbs.dram_time,
+        access=lbs.access,
+        remote_gbuf_access=lbs.remote_gbuf_access,
+        total_nhops=tuple(total_nhops),
+        fetch=lbs.fetch,
+        ti=factors[le.IFM],
+        to=factors[le.OFM],
+        tb=factors[le.BAT],
+        tvals=lbs.bl_ts,
+        orders=lbs.bl_ords,
+        size=tuple(
+            tuple(lbs.data_size(level, dce) for dce in range(de.NUM)) for level in range(lbs.BL.NUM)
+        ),
+        unit_size=lbs.unit_size,
+        unit_cnt=lbs.unit_cnt,
+        accfwd_reduction=ones,
+        bufshr_grp_size=ones,
+        bufshr_subgrp_size=ones,
+        bufshr_bs_t=(1,) * le.NUM,
+        bufshr_bs_ord=tuple(range(le.NUM)),
+        bufshr_rot_fetch=zeros,
+        bufshr_rot_round_cnt=(0,) * de.NUM,
+        bufshr_rot_unit_cnt=ones,
+        bufshr_wide_fetch=zeros,
+        bufshr_wide_fetch_width=zeros,
+        part=part,
+        mem_nhops=tuple(mem_nhops),
+        node_nhops=tuple(node_nhops),
+        unit_nhops=tuple(unit_nhops),
+    )
+    return SchedulingResult(scheme, ofmap_layout(space, part), sched_seq)
+
+
+def ofmap_layout(space: LayerSpace, part: PartitionScheme) -> DataLayout:
+    """Where a layer puts its ofmaps: its destination region, split by its partition."""
+    region = space.setting.resource.dst_data_region
+    return DataLayout(
+        frngs=(fmap_range(space.layer, space.batch_size),),
+        regions=(region,),
+        parts=(part.projection(region, appl2frng=True),),
+    )

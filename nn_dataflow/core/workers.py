@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Searches of many array mappings at once, on an executor where that pays.
+
+Decides what leaves the process (docs/model/search.md section 6): searches of single array
+mappings, which depend on values only, so that the result is the same wherever they run. Few of
+them are done here; many go to an executor in chunks.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from concurrent.futures import Executor
+
+    from typing_extensions import Self
+
+    from .blocking_search import Points
+    from .layer_space import LayerSpace
+    from .mapping_space import MappingJob
+    from .search_effort import SearchEffort
+
+    Job = tuple[LayerSpace, int, tuple[float, ...]]
+
+# Searches for which processes of our own are started: some tenths of a second of work.
+MIN_JOBS = 256
+
+# Searches that go to another process together: some milliseconds of work.
+CHUNK = 16
+
+
+class Workers:
+    """Where searches run; a context manager that ends the processes that it started.
+
+    Parameters
+    ----------
+    num_processes
+        Processes to start where there is enough work.
+    executor
+        An executor to use for all searches instead.
+    """
+
+    def __init__(self, num_processes: int = 1, executor: Executor | None = None) -> None:
+        self.num_processes = num_processes
+        self.executor = executor
+        self._own: Executor | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._own is not None:
+            self._own.shutdown(cancel_futures=True)
+
+    def search(self, jobs: Sequence[Job]) -> None:
+        """Search array mappings, given as (space, number of the mapping, hop costs)."""
+        executor = self._executor(len(jobs))
+        if executor is None:
+            for space, mapping, hop_costs in jobs:
+                space.mappings[mapping].points(hop_costs, space.effort)
+            return
+        tasks = [space.mappings[mapping].job(hop_costs) for space, mapping, hop_costs in jobs]
+        chunks = [tasks[i : i + CHUNK] for i in range(0, len(tasks), CHUNK)]
+        found = (result for chunk in executor.map(_run, chunks) for result in chunk)
+        for (space, mapping, hop_costs), (points, effort) in zip(jobs, found, strict=True):
+            space.mappings[mapping].put(hop_costs, points)
+            space.effort.add(effort)
+
+    def _executor(self, num_jobs: int) -> Executor | None:
+        if self.executor is not None or num_jobs < MIN_JOBS or self.num_processes < 2:
+            return self.executor
+        if self._own is None:
+            from concurrent.futures import ProcessPoolExecutor  # noqa: PLC0415 (slow to import)
+            from multiprocessing import get_context  # noqa: PLC0415
+
+            self._own = ProcessPoolExecutor(self.num_processes, mp_context=get_context("spawn"))
+        return self._own
+
+
+def _run(jobs: Sequence[MappingJob]) -> list[tuple[Points, SearchEffort]]:
+    return [job.run() for job in jobs]
