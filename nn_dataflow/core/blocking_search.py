@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 # Largest number of schemes evaluated together: the block size that bounds the memory.
 MAX_BLOCK = 1 << 16
 
+# Ways to treat the filters of a scheme: as usual, kept on chip, streamed.
+NUM_VARIANTS = 3
+
 
 class Points(NamedTuple):
     """Schemes that can be best, by energy, time and candidate order; axis 0 is the scheme."""
@@ -56,6 +59,11 @@ class _Found(NamedTuple):
     key: int
     case: int
     entry: tuple[int, ...]
+
+    @property
+    def scheme(self) -> int:
+        """The same for the variants of a scheme that keep and that stream the filters."""
+        return self.key // NUM_VARIANTS
 
 
 class _Rival(NamedTuple):
@@ -95,7 +103,9 @@ def frontier(
     effort
         Counts what is built, pruned and evaluated.
     """
-    archive = _Archive(space, hop_costs, goal, num)
+    # With a variant that keeps and one that streams the filters, a scheme counts once.
+    variants = 2 if space.model.may_pin and num > 1 else 1
+    archive = _Archive(space, hop_costs, goal, num * variants)
     num_built = int(space.case_sizes(fitting=False).sum())
     sizes = space.case_sizes(fitting=True).tolist()
     effort.candidates += space.num_candidates()
@@ -103,11 +113,11 @@ def frontier(
     effort.capacity += num_built - sum(sizes)
     for case in np.argsort(space.case_costs, kind="stable").tolist():
         searched = 0
-        if archive.beaten[case] < num:
+        if archive.beaten[case] < archive.num:
             for box in _blocks([archive.entries(lpe, case) for lpe in range(le.NUM)]):
                 searched += archive.search(case, box, effort)
         effort.bound += sizes[case] - searched
-    return archive.points()
+    return archive.points(num)
 
 
 def _blocks(boxes: Sequence[Ints]) -> Iterator[list[Ints]]:
@@ -183,6 +193,7 @@ class _Archive:
         space = self.space
         fits = space.fits(box)
         num_fitting = int(np.count_nonzero(fits))
+        effort.built += fits.size
         effort.capacity += fits.size - num_fitting
         effort.evaluated += num_fitting
         if not num_fitting:
@@ -244,7 +255,7 @@ class _Archive:
         place = self.space.cases[case]
         for inner in place.inner:
             key = key * le.NUM + (inner or 0)
-        return np.asarray(key * 3 + place.roles[le.BAT].filters)
+        return np.asarray(key * NUM_VARIANTS + place.roles[le.BAT].filters)
 
     def _pick(
         self, case: int, box: Sequence[Ints], total: Floats, time: Ints, alive: Bools
@@ -283,26 +294,36 @@ class _Archive:
             return False
         return (one.time, one.key) < (other.time, other.key)
 
-    def points(self) -> Points:
-        """The schemes found, without those that later ones beat."""
+    def _unbeaten(self, num: int) -> list[_Found]:
+        """The schemes found, without those that `num` others or their own variant beat."""
         found = [rival.found for rival in self.rivals]
-        kept = [f for f in found if sum(self._beats(g, f) for g in found if g is not f) < self.num]
+        kept = []
+        for one in found:
+            beaten_by = {other.scheme for other in found if self._beats(other, one)}
+            if len(beaten_by) < num and one.scheme not in beaten_by:
+                kept.append(one)
+        return kept
+
+    def points(self, num: int) -> Points:
+        """The schemes that can be among the `num` best."""
+        kept = self._unbeaten(num)
         kept.sort(key=lambda f: (f.cost, f.time, f.key))
-        num = len(kept)
+        shape = (len(kept),)
         tables, cases = self.space.tables, self.space.cases
-        bl_ts = np.empty((num, 3, le.NUM), dtype=np.int64)
-        bl_ords = np.empty((num, 2, le.NUM), dtype=np.int64)
+        bl_ts = np.empty((*shape, 3, le.NUM), dtype=np.int64)
+        bl_ords = np.empty((*shape, 2, le.NUM), dtype=np.int64)
         for index, f in enumerate(kept):
             for lpe, entry in enumerate(f.entry):
                 bl_ts[index, :, lpe] = tables[lpe].ts[entry]
             for level, inner in enumerate(cases[f.case].inner):
-                bl_ords[index, level] = canonical_order(bl_ts[index, level].tolist(), inner)
+                outer = self.space.outer if level == 0 else ()
+                bl_ords[index, level] = canonical_order(bl_ts[index, level].tolist(), inner, outer)
         filters = [cases[f.case].roles[le.BAT].filters for f in kept]
         time = np.array([f.time for f in kept], dtype=np.int64)
         return Points(
             cost=np.array([f.cost for f in kept]) - self.space.idle * time,
             time=time,
-            fetch=np.array([f.fetch for f in kept], dtype=np.int64).reshape(num, de.NUM),
+            fetch=np.array([f.fetch for f in kept], dtype=np.int64).reshape(*shape, de.NUM),
             bl_ts=bl_ts,
             bl_ords=bl_ords,
             keep_filters=np.array([f != STREAMED for f in filters], dtype=bool),

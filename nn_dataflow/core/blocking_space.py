@@ -19,6 +19,7 @@ from .blocking_model import REGF_ACCESS_WEIGHT
 from .loop_blocking_space import (
     CATEGORY_OF_LOOP,
     CONV_RELATED,
+    FREE,
     LOCAL_REGION_CASES,
     LOOP_OF_CATEGORY,
     NUM_ORDERS,
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 
     from .blocking_model import BlockingModel
     from .cost import Cost
-    from .loop_blocking_space import LoopTable
+    from .loop_blocking_space import LoopTable, TopLoops
 
     Ints = NDArray[np.int64]
     Floats = NDArray[np.float64]
@@ -53,7 +54,7 @@ class BlockingSpace:
     cost
         Energy per access and cycle.
     tops
-        Required top factors of loops (I, O, B), 0 where free.
+        What is required of the top level.
 
     Attributes
     ----------
@@ -68,22 +69,24 @@ class BlockingSpace:
         The same for the whole space; `bound` is infinite if nothing fits.
     """
 
-    def __init__(
-        self, model: BlockingModel, cost: Cost, tops: tuple[int, int, int] = (0, 0, 0)
-    ) -> None:
+    def __init__(self, model: BlockingModel, cost: Cost, tops: TopLoops = FREE) -> None:
         nld, resource = model.nld, model.resource
         self.model = model
         self.idle = cost.idl_unit
+        self.outer = tops.outer
         counts = nld.loopcnt
         if model.related == CONV_RELATED:
-            self.cases = conv_cases(model.may_pin)
+            self.cases = conv_cases(model.may_pin, tops.outer)
             self.tables = [
-                conv_table(counts[lpe], lpe, tops[lpe], model.may_pin) for lpe in range(le.NUM)
+                conv_table(counts[lpe], lpe, tops.factors[lpe], model.may_pin, tops.outer)
+                for lpe in range(le.NUM)
             ]
         else:
             _check_local_region(model)
             self.cases = LOCAL_REGION_CASES
-            self.tables = [local_region_table(c, top) for c, top in zip(counts, tops, strict=True)]
+            self.tables = [
+                local_region_table(counts[lpe], tops.factors[lpe]) for lpe in range(le.NUM)
+            ]
         self.roles = [roles_of(self.cases, lpe) for lpe in range(le.NUM)]
         self.costs: list[Floats] = []
         self.stored: list[Bools] = []

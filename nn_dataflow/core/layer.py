@@ -401,6 +401,12 @@ class LocalRegionLayer(_FedLayer):
         """Return the number of input points per output point, nreg·R·S."""
         return self.nreg * self.hreg * self.wreg
 
+    @property
+    def num_operands(self) -> int:
+        """Number of operands that are combined point by point, 1 unless element-wise."""
+        whole = (self.hreg, self.wreg, self.htrd, self.wtrd) == (1, 1, 1, 1)
+        return self.nreg if whole and self.ntrd == self.nreg else 1
+
     def _arguments(self) -> dict[str, Any]:
         return {
             "nofm": self.nofm,
@@ -520,7 +526,7 @@ def divide_layer(
             f"{type(layer).__name__}: input channels follow the output channels and cannot be"
             f" divided, got {size_inpp} parts"
         )
-    if isinstance(layer, EltwiseLayer):
+    if layer.num_operands > 1:
         return EltwiseLayer(nofm, sofm, layer.nreg)
     sreg, strd = (layer.hreg, layer.wreg), (layer.htrd, layer.wtrd)
     return LocalRegionLayer(nofm, sofm, layer.nreg, sreg, strd=strd)

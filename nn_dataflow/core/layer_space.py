@@ -16,8 +16,9 @@ import numpy as np
 from . import data_category_enum as de
 from .columns import join, take
 from .fmap_range import FmapRange
+from .loop_blocking_space import FREE
 from .mapping_space import MappingSpace
-from .partition import PartitionHops, partition_array
+from .partition import PartitionHops, search_partitions
 from .partition_scheme import PartitionScheme
 from .placement import Placement
 from .ranking import TIE, goal_order
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from .layer import Layer
+    from .loop_blocking_space import TopLoops
     from .map_strategy import MapStrategy
     from .mapping_space import Setting
     from .nested_loop_desc import NestedLoopDesc
@@ -66,7 +68,7 @@ class LayerSpace:
     map_strategy
         The array mapping strategy class.
     tops
-        Required top factors of loops (I, O, B), 0 where free.
+        What is required of the top level of loops.
 
     Attributes
     ----------
@@ -90,7 +92,7 @@ class LayerSpace:
         batch_size: int,
         setting: Setting,
         map_strategy: type[MapStrategy],
-        tops: tuple[int, int, int] = (0, 0, 0),
+        tops: TopLoops = FREE,
         parts: PartitionArray | None = None,
     ) -> None:
         resource, _, options = setting
@@ -99,7 +101,7 @@ class LayerSpace:
         self.setting = setting
         region = resource.proc_region
         if parts is None:
-            parts = partition_array(layer, batch_size, region.dim, options, guaranteed=True)
+            parts = search_partitions(layer, batch_size, region.dim, options)
         self.parts = parts
         self.hops = PartitionHops(layer, batch_size, region, parts)
         self.no_hops = is_single_place(resource)
@@ -122,7 +124,7 @@ class LayerSpace:
         fetch = np.array([m.min_fetch for m in self.mappings]).reshape(-1, de.NUM)
         self.row_fetch = fetch[self.row_mapping]
 
-    def _find_mappings(self, map_strategy: type[MapStrategy], tops: tuple[int, int, int]) -> None:
+    def _find_mappings(self, map_strategy: type[MapStrategy], tops: TopLoops) -> None:
         """Find the array mappings of every partition, those of equal node layers once."""
         sizes = self.parts.pdims.reshape(len(self.parts), -1)
         node_mappings: dict[object, list[int]] = {}

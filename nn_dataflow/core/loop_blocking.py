@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from .cost import Cost
+    from .loop_blocking_space import TopLoops
     from .nested_loop_desc import NestedLoopDesc
     from .option import Option
     from .partition_scheme import PartitionScheme
@@ -62,19 +63,12 @@ def solves(model: BlockingModel, options: Option) -> bool:
     return bool(options.sw_solve_loopblocking) and model.related == CONV_RELATED
 
 
-def top_factors(constraint: SchedulingConstraint) -> tuple[int, int, int]:
-    """Required top factors of loops (I, O, B), 0 where free."""
-    return constraint.topifm, constraint.topofm, constraint.topbat
-
-
-def solved_points(
-    model: BlockingModel, tops: tuple[int, int, int], cost: Cost, options: Option
-) -> Points:
+def solved_points(model: BlockingModel, tops: TopLoops, cost: Cost, options: Option) -> Points:
     """The schemes of the analytical solver that fit, in its order."""
     schemes = [
         (ts, ords)
         for ts, ords in gen_loopblocking_gbuf_reside(model.nld, model.resource, options)
-        if all(top in (0, t) for top, t in zip(tops, ts[0], strict=True))
+        if tops.allow(ts[0], ords[0])
     ]
     bl_ts = np.array([ts for ts, _ in schemes], dtype=np.int64).reshape(-1, 3, le.NUM)
     bl_ords = np.array([ords for _, ords in schemes], dtype=np.int64).reshape(-1, 2, le.NUM)
@@ -105,7 +99,7 @@ def gen_loopblocking(
     nested_loop_desc, resource, part
         What one processing pass needs, the machine, and how the layer is split over its nodes.
     constraint
-        Required top factors.
+        What is required of the top level of loops.
     cost
         Energy per access; hops and static energy do not enter (the layer search knows them).
     options
@@ -114,7 +108,7 @@ def gen_loopblocking(
     """
     model = BlockingModel(nested_loop_desc, resource, options)
     cost = cost._replace(idl_unit=0)
-    tops = top_factors(constraint)
+    tops = constraint.top_loops()
     solved = solves(model, options)
     if solved:
         points = solved_points(model, tops, cost, options)
@@ -126,6 +120,12 @@ def gen_loopblocking(
     order = np.arange(len(points.time))
     if not solved:
         costs = evaluation.access_cost(cost)
-        order = goal_order(costs, evaluation.time, options.opt_goal)[: options.ntops]
-    for index in order.tolist():
-        yield LoopBlockingScheme.of(model, evaluation, index, points.bl_ts, points.bl_ords)
+        order = goal_order(costs, evaluation.time, options.opt_goal)
+    schemes = [
+        LoopBlockingScheme.of(model, evaluation, index, points.bl_ts, points.bl_ords)
+        for index in order.tolist()
+    ]
+    # Of the variants of a scheme that keep and that stream the filters the better one stays.
+    distinct = {(scheme.bl_ts, scheme.bl_ords): scheme for scheme in reversed(schemes)}
+    ranked = list(reversed(distinct.values()))
+    yield from ranked if solved else ranked[: options.ntops]

@@ -44,6 +44,33 @@ ANY, ONE, MORE = range(3)
 NORMAL, PINNED, STREAMED = range(3)
 
 
+class TopLoops(NamedTuple):
+    """What a constraint requires of the loops of the top level.
+
+    Attributes
+    ----------
+    factors
+        Required factors of loops (I, O, B), 0 where free.
+    outer
+        Loops of required factors above 1 that must be the outermost non-trivial ones, outermost
+        first.
+    """
+
+    factors: tuple[int, int, int] = (0, 0, 0)
+    outer: tuple[int, ...] = ()
+
+    def allow(self, factors: Sequence[int], order: Sequence[int]) -> bool:
+        """Whether factors and order positions (0 innermost) of the top level are as required."""
+        required = zip(self.factors, factors, strict=True)
+        loops = [lpe for lpe in range(le.NUM) if factors[lpe] > 1]
+        loops.sort(key=order.__getitem__, reverse=True)
+        outermost = tuple(loops[: len(self.outer)])
+        return all(top in (0, factor) for top, factor in required) and outermost == self.outer
+
+
+FREE = TopLoops()
+
+
 class Role(NamedTuple):
     """What one loop is in a case."""
 
@@ -115,14 +142,16 @@ def factor_triples(count: int, top: int = 0) -> Ints:
     return np.stack([outer[first], factors[second], count // pairs[first, second]], axis=1)
 
 
-@lru_cache(maxsize=16)
-def conv_cases(may_pin: bool) -> tuple[Case, ...]:
+@lru_cache(maxsize=64)
+def conv_cases(may_pin: bool, outer: tuple[int, ...] = ()) -> tuple[Case, ...]:
     """Cases that partition the space of a CONV layer.
 
     One per pair of innermost loops; where one loop is innermost at both levels, split by which
     others are trivial at level 1, since a level with no other loop gives no extra fetches. If
     filters may stay on chip for good (`may_pin`), further split by whether the filters of a node
-    are resident, that is, both their loops are trivial at the top.
+    are resident, that is, both their loops are trivial at the top. With loops that must be the
+    `outer` ones at the top, only cases in which another loop is innermost there, or the last of
+    them while the others are trivial.
     """
     cases: list[Case] = []
     for inner in product((None, *range(le.NUM)), repeat=2):
@@ -132,7 +161,7 @@ def conv_cases(may_pin: bool) -> tuple[Case, ...]:
         cases += (Case(inner, r) for r in _split_alone(inner, roles))
     if may_pin:
         cases = [Case(c.inner, r) for c in cases for r in _split_resident(c)]
-    return tuple(cases)
+    return tuple(case for c in cases for case in _under_order(c, outer))
 
 
 def _place(lpe: int, inner: int | None) -> int:
@@ -173,10 +202,21 @@ def _split_resident(case: Case) -> list[tuple[Role, ...]]:
     return split
 
 
+def _under_order(case: Case, outer: tuple[int, ...]) -> list[Case]:
+    """The part of a case in which some loops can be the outermost ones at the top."""
+    inner = case.inner[0]
+    if not outer or (inner is not None and inner not in outer):
+        return [case]
+    others = [lpe for lpe in range(le.NUM) if lpe not in outer]
+    if inner != outer[-1] or any(case.roles[lpe].top_is == MORE for lpe in others):
+        return []
+    return [Case(case.inner, _replace(case.roles, {lpe: {"top_is": ONE} for lpe in others}))]
+
+
 LOCAL_REGION_CASES = (Case((None, None), (Role(), Role(), Role())),)
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=64)
 def roles_of(cases: tuple[Case, ...], lpe: int) -> tuple[tuple[Role, ...], Ints]:
     """Distinct roles of a loop, and which of them it has in every case."""
     roles = tuple(dict.fromkeys(case.roles[lpe] for case in cases))
@@ -184,7 +224,9 @@ def roles_of(cases: tuple[Case, ...], lpe: int) -> tuple[tuple[Role, ...], Ints]
 
 
 @lru_cache(maxsize=256)
-def conv_table(count: int, lpe: int, top: int, may_pin: bool) -> LoopTable:
+def conv_table(
+    count: int, lpe: int, top: int, may_pin: bool, outer: tuple[int, ...] = ()
+) -> LoopTable:
     """Factor triples of one loop of a CONV layer for all its roles.
 
     Equivalent triples are left out (section 8.1): a loop that is innermost at the top but not
@@ -199,9 +241,11 @@ def conv_table(count: int, lpe: int, top: int, may_pin: bool) -> LoopTable:
         Required top factor, or 0.
     may_pin
         Whether filters may stay on chip for good.
+    outer
+        Loops that must be the outermost ones at the top.
     """
     triples = factor_triples(count, top)
-    roles, _ = roles_of(conv_cases(may_pin), lpe)
+    roles, _ = roles_of(conv_cases(may_pin, outer), lpe)
     kept = [_triples_of_role(triples, role, bool(top)) for role in roles]
     sizes = np.array([len(k) for k in kept])
     index = np.concatenate(kept)
@@ -285,13 +329,23 @@ def local_region_table(count: int, top: int) -> LoopTable:
     )
 
 
-def canonical_order(factors: Sequence[int], inner: int | None) -> tuple[int, int, int]:
+def canonical_order(
+    factors: Sequence[int], inner: int | None, outer: tuple[int, ...] = ()
+) -> tuple[int, int, int]:
     """Order positions of a level: `inner`, other non-trivial loops, trivial loops, by index.
+
+    Of the non-trivial loops, those of `outer` come last, in reverse.
 
     Examples
     --------
     >>> canonical_order((2, 1, 3), 2)
     (1, 2, 0)
+    >>> canonical_order((2, 3, 4), 1, outer=(2, 0))
+    (1, 0, 2)
     """
-    loops = sorted(range(le.NUM), key=lambda lpe: (lpe != inner, factors[lpe] == 1, lpe))
+    ahead = {lpe: len(outer) - place for place, lpe in enumerate(outer)}
+    loops = sorted(
+        range(le.NUM),
+        key=lambda lpe: (lpe != inner, factors[lpe] == 1, ahead.get(lpe, 0), lpe),
+    )
     return loops.index(le.IFM), loops.index(le.OFM), loops.index(le.BAT)

@@ -20,6 +20,7 @@ from .search_effort import SearchEffort
 if TYPE_CHECKING:
     from .blocking_search import Points
     from .cost import Cost
+    from .loop_blocking_space import TopLoops
     from .nested_loop_desc import NestedLoopDesc
     from .option import Option
     from .resource import Resource
@@ -47,7 +48,7 @@ class MappingSpace:
         Least passes between memory and GBUF per category.
     """
 
-    def __init__(self, nld: NestedLoopDesc, setting: Setting, tops: tuple[int, int, int]) -> None:
+    def __init__(self, nld: NestedLoopDesc, setting: Setting, tops: TopLoops) -> None:
         self.nld = nld
         self.setting = setting
         self.tops = tops
@@ -109,7 +110,7 @@ class MappingJob(NamedTuple):
 
     nld: NestedLoopDesc
     setting: Setting
-    tops: tuple[int, int, int]
+    tops: TopLoops
     hop_costs: tuple[float, ...]
 
     def run(self) -> tuple[Points, SearchEffort]:

@@ -190,6 +190,8 @@ class NNDataflow:
             if key not in known:
                 known[key] = make_step(name, space, producers)
             steps.append(known[key]._replace(name=name, sources=tuple(columns)))
+            if options.verbose:
+                sys.stderr.write(f"-> {name}\n")
             progress(number + 1, len(order), name)
         return steps
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from . import parallel_enum as pe
-from .layer import ConvLayer, EltwiseLayer, LocalRegionLayer
+from .layer import ConvLayer, LocalRegionLayer
 from .partition_array import range_parts
 from .partition_scheme import region_node_index
 
@@ -216,7 +216,7 @@ def region_channels(layer: Layer, chan: Intervals) -> Intervals:
     >>> region_channels(norm, Intervals.of_one(4, 8)).ends()
     (2, 8)
     """
-    if isinstance(layer, EltwiseLayer):
+    if len(operand_shifts(layer)) > 1:
         return chan
     nreg: int = layer.nreg  # type: ignore[attr-defined]
     beg = np.maximum(chan.beg - nreg // 2, 0)
@@ -229,12 +229,11 @@ def operand_shifts(layer: Layer) -> tuple[int, ...]:
 
     Examples
     --------
-    >>> operand_shifts(EltwiseLayer(8, 4, 3))
+    >>> operand_shifts(LocalRegionLayer(8, 4, nreg=3, sreg=1, ntrd=3))
     (0, 8, 16)
     """
-    if isinstance(layer, EltwiseLayer):
-        return tuple(range(0, layer.nreg * layer.nofm, layer.nofm))
-    return (0,)
+    operands = layer.num_operands if isinstance(layer, LocalRegionLayer) else 1
+    return tuple(range(0, operands * layer.nofm, layer.nofm))
 
 
 def fmap_rows(rows: Intervals, stride: int, window: int) -> Intervals:

@@ -42,6 +42,7 @@ __all__ = [
     "input_layout_partitions",
     "partition_array",
     "proc_data_range",
+    "search_partitions",
     "unit_nhops",
     "unit_nhops_to_proc_region",
 ]
@@ -144,6 +145,29 @@ def partition_array(
     return PartitionArray(space.order[chosen], space.pdims[space.row[chosen]])
 
 
+def search_partitions(
+    layer: Layer, batch_size: int, dim_nodes: PhyDim2, options: Option
+) -> PartitionArray:
+    """Return all schemes that a search tries: those of the options and of any fewer of them.
+
+    Hybrid schemes must divide approximately, others need not; and a layer that nothing divides has
+    its fallback scheme only while it has no other. So that more options never lose a schedule, the
+    schemes of fewer options follow those of all, each once.
+    """
+    found: dict[tuple[object, ...], None] = {}
+    for hybrid in sorted({options.partition_hybrid, False}, reverse=True):
+        for ifmaps in sorted({hybrid and options.partition_ifmaps, False}, reverse=True):
+            for batch in sorted({options.partition_batch, False}, reverse=True):
+                fewer = options._replace(
+                    partition_hybrid=hybrid, partition_ifmaps=ifmaps, partition_batch=batch
+                )
+                parts = partition_array(layer, batch_size, dim_nodes, fewer, guaranteed=True)
+                rows = zip(parts.order.tolist(), parts.pdims.tolist(), strict=True)
+                found.update(dict.fromkeys((tuple(o), tuple(map(tuple, dims))) for o, dims in rows))
+    orders, pdims = zip(*found, strict=True)
+    return PartitionArray(orders, pdims)
+
+
 def input_layout_partitions(
     layers: Sequence[Layer],
     batch_size: int,
@@ -184,7 +208,7 @@ def input_layout_partitions(
     >>> len(partition_array(InputLayer(8, 16), 4, memory.dim, options)), len(parts)
     (4, 3)
     """
-    parts = partition_array(layers[0], batch_size, region.dim, options, guaranteed=True)
+    parts = search_partitions(layers[0], batch_size, region.dim, options)
     parts = parts.projection(region.dim, appl2frng=True)
     keys: list[tuple[bytes, ...]] = list(
         zip(

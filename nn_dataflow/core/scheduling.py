@@ -17,8 +17,9 @@ from .cost import Cost
 from .data_layout import DataLayout
 from .layer import Layer
 from .layer_space import LayerSpace, fmap_range
-from .loop_blocking import gen_loopblocking, top_factors
+from .loop_blocking import gen_loopblocking
 from .loop_blocking_scheme import LoopBlockingScheme
+from .loop_blocking_space import FREE, TopLoops
 from .map_strategy import MapStrategy
 from .mapping_space import Setting
 from .partition_scheme import PartitionScheme
@@ -73,11 +74,9 @@ class Scheduling:
         self.batch_size = batch_size
         self.cost = cost
         self.map_strategy_class = map_strategy_class
-        self._spaces: dict[tuple[Setting, tuple[int, int, int]], LayerSpace] = {}
+        self._spaces: dict[tuple[Setting, TopLoops], LayerSpace] = {}
 
-    def space(
-        self, resource: Resource, options: Option, tops: tuple[int, int, int] = (0, 0, 0)
-    ) -> LayerSpace:
+    def space(self, resource: Resource, options: Option, tops: TopLoops = FREE) -> LayerSpace:
         """All schedules of the layer on a machine, looked at once and kept."""
         check_supported(options)
         setting = Setting(resource, self.cost, options)
@@ -101,7 +100,7 @@ class Scheduling:
         """
         self._check_layout(condition)
         resource = condition.resource
-        space = self.space(resource, options, top_factors(condition.constraint))
+        space = self.space(resource, options, condition.constraint.top_loops())
         hops = space.ifmap_hops(Placement.of_layouts([condition.ifmap_layout]), 1)[0]
         hop_costs = space.hop_costs(hops)
         best, _ = space.best(hops, hop_costs, options.opt_goal, options.ntops)

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 from nn_dataflow.util import HashableDict
 
 from . import loop_enum as le
-from .loop_blocking_scheme import LoopBlockingScheme
 from .record import is_integer
 
 if TYPE_CHECKING:
@@ -85,12 +84,7 @@ class SchedulingConstraint:
         ValueError
             While `update_dict` is not empty: the constraint is not known yet.
         """
-        self._check_updated()
-        return not (
-            (self.topbat and self.topbat != top_bl_t[le.BAT])
-            or (self.topifm and self.topifm != top_bl_t[le.IFM])
-            or (self.topofm and self.topofm != top_bl_t[le.OFM])
-        ) and self._is_valid_top_order(LoopBlockingScheme.ordered_loops(top_bl_t, top_bl_ord, True))
+        return self.top_loops().allow(top_bl_t, top_bl_ord)
 
     def is_valid_part(self, part: object) -> bool:  # noqa: ARG002  # no constraint looks at it
         """Tell whether a partition scheme satisfies the constraint: every one does.
@@ -151,9 +145,21 @@ class SchedulingConstraint:
             rule(self, result)
         self.update_dict = HashableDict()
 
-    def _is_valid_top_order(self, loops: list[int]) -> bool:  # noqa: ARG002  # for subclasses
-        """Tell whether the order of the non-trivial loops, given outermost first, is allowed."""
-        return True
+    @property
+    def outer_loops(self) -> tuple[int, ...]:
+        """Loops that must be the outermost non-trivial ones of the top level, outermost first."""
+        return ()
+
+    def top_loops(self) -> TopLoops:
+        """Return what the constraint says of the top level.
+
+        Raises
+        ------
+        ValueError
+            While `update_dict` is not empty: the constraint is not known yet.
+        """
+        self._check_updated()
+        return TopLoops((self.topifm, self.topofm, self.topbat), self.outer_loops)
 
     def _check_updated(self) -> None:
         if self.update_dict:
@@ -273,14 +279,11 @@ class SchedulingConstraintLayerPipeline(SchedulingConstraint):
             )
         setattr(self, field, 1)
 
-    def _is_valid_top_order(self, loops: list[int]) -> bool:
-        if self.topbat > 1:
-            if loops[0] != le.BAT:
-                return False
-            loops = loops[1:]
-        if self.topifm > 1 and loops[0] != le.IFM:
-            return False
-        return not (self.topofm > 1 and loops[0] != le.OFM)
+    @property
+    def outer_loops(self) -> tuple[int, ...]:
+        """Loops that must be the outermost non-trivial ones of the top level, outermost first."""
+        needed = ((le.BAT, self.topbat), (le.IFM, self.topifm), (le.OFM, self.topofm))
+        return tuple(lpe for lpe, factor in needed if factor > 1)
 
 
 def _with_top(candidates: Iterable[Factors], top: int) -> Iterator[Factors]:

@@ -12,6 +12,7 @@ NAMES = (
     "mappings",
     "mappings_searched",
     "candidates",
+    "built",
     "equivalent",
     "capacity",
     "bound",
@@ -28,6 +29,8 @@ class SearchEffort:
     candidates
         Loop blocking schemes in the stated space of all array mappings looked at: all factor
         triples of the three loops with all orders of both levels.
+    built
+        Schemes that were laid out in arrays, to be checked against the capacities.
     equivalent
         Not built, since a scheme of equal accesses and smaller blocks is.
     capacity
@@ -35,7 +38,7 @@ class SearchEffort:
     bound
         Excluded by an admissible bound, or by the bound of its whole array mapping.
     evaluated
-        Evaluated; the four add up to `candidates`.
+        Evaluated; with the three before adds up to `candidates`.
     partitions, mappings
         Partition schemes and array mappings of them in the stated space.
     mappings_searched
@@ -60,6 +63,7 @@ class SearchEffort:
             setattr(self, name, 0)
 
     candidates: int
+    built: int
     equivalent: int
     capacity: int
     bound: int

@@ -122,7 +122,7 @@ def _one_line(text: str) -> str:
     return " ".join(text.split())
 
 
-def add_lstm_cell(  # noqa: PLR0917  # published interface
+def add_lstm_cell(  # published interface
     network: Network,
     name: str,
     size: int,

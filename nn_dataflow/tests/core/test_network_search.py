@@ -1,0 +1,279 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The network search against all combinations (docs/model/search.md section 6).
+
+Every start layout, and for every layer every partition scheme, array mapping and loop blocking
+scheme; the walk over all prefixes prunes nothing.
+"""
+
+import contextlib
+import io
+import itertools
+import math
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from nn_dataflow.core import network_search
+from nn_dataflow.core.cost import Cost
+from nn_dataflow.core.layer import ConvLayer, EltwiseLayer, InputLayer
+from nn_dataflow.core.map_strategy import MapStrategyEyeriss
+from nn_dataflow.core.network import Network
+from nn_dataflow.core.network_bounds import Factor, NetworkBounds
+from nn_dataflow.core.network_search import unbeaten
+from nn_dataflow.core.nn_dataflow import NNDataflow
+from nn_dataflow.core.node_region import NodeRegion
+from nn_dataflow.core.option import Option
+from nn_dataflow.core.partition import unit_nhops_to_proc_region
+from nn_dataflow.core.phy_dim2 import PhyDim2
+from nn_dataflow.core.resource import Resource
+from nn_dataflow.tests import reference_search as rs
+from nn_dataflow.tests.strategies import costs, networks, search_options, search_resources
+
+GOALS = ("e", "d", "ed")
+
+# Most schedules of a network that a test walks over.
+MAX_WALK = 200_000
+
+
+@st.composite
+def network_searches(draw, *, max_ntops=3):
+    """(network, batch, resource, cost, options, strategy)."""
+    return (
+        draw(networks()),
+        draw(st.sampled_from((1, 1, 2))),
+        draw(search_resources(locations=("memory",), tight=True)),
+        draw(costs()),
+        draw(search_options(max_ntops=max_ntops)),
+        MapStrategyEyeriss,
+    )
+
+
+def searched(network, batch, resource, cost, options, strategy):
+    dataflow = NNDataflow(network, batch, resource, cost, strategy)
+    with contextlib.redirect_stderr(io.StringIO()):
+        found, _ = dataflow.schedule_search(options)
+    return found, dataflow
+
+
+def keys_of(goal, schemes):
+    return [rs.goal_key(goal, scheme.total_cost, scheme.total_time) for scheme in schemes]
+
+
+def assert_is_best(case, found):
+    """The results are the least values of all schedules."""
+    oracle = rs.NetworkOracle(*case)
+    assume(oracle.num_schedules() <= MAX_WALK)
+    options = case[4]
+    expected = rs.best_values(options.opt_goal, *oracle.values(), options.ntops)
+    keys = keys_of(options.opt_goal, found)
+    assert len(keys) == len(expected)
+    assert all(map(rs.close, keys, expected))
+
+
+@pytest.mark.parametrize("goal", GOALS)
+@given(network_searches())
+@settings(max_examples=30, deadline=None)
+def test_network_search_is_the_walk_over_everything(goal, case):
+    network, batch, resource, cost, options, strategy = case
+    case = network, batch, resource, cost, options._replace(opt_goal=goal), strategy
+    found, dataflow = searched(*case)
+    assert_is_best(case, found)
+    assert dataflow.effort.prefixes_dropped == 0
+    assert (dataflow.failure is None) == bool(found)
+
+
+@given(network_searches())
+@settings(max_examples=30, deadline=None)
+def test_few_guided_prefixes_do_not_matter(case):
+    """How many prefixes the pass keeps that looks for a better limit changes the effort only."""
+    wide, _ = searched(*case)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(network_search, "GUIDED_PREFIXES", 1)
+        narrow, dataflow = searched(*case)
+    assert all(map(rs.close, *(keys_of(case[4].opt_goal, found) for found in (wide, narrow))))
+    assert len(wide) == len(narrow)
+    assert (dataflow.failure is None) == bool(narrow)
+
+
+@given(network_searches())
+@settings(max_examples=40, deadline=None)
+def test_schedules_hold_together(case):
+    """Every layer's hops are those from where its producers put their fmaps."""
+    network, batch, resource, _, options, _ = case
+    found, dataflow = searched(*case)
+    nodes = set(resource.dram_region.iter_node())
+    for scheme in found:
+        assert set(scheme) == set(network)
+        for number, (name, result) in enumerate(scheme.items()):
+            assert result.sched_seq == (number, 0, 0)
+            part = result.scheme["part"]
+            hops = unit_nhops_to_proc_region(
+                network[name],
+                batch,
+                resource.proc_region,
+                part,
+                nodes,
+                scheme.fmap_layout(network.prevs(name)),
+                result.ofmap_layout,
+                options,
+            )
+            assert list(result.scheme["unit_nhops"]) == hops
+            assert result.scheme["num_nodes"] == resource.proc_region.dim.size()
+        values = list(scheme.values())
+        assert scheme.total_cost == pytest.approx(sum(one.total_cost for one in values))
+        assert scheme.total_time == sum(one.total_time for one in values)
+    counts = dataflow.effort.as_dict()
+    assert min(counts.values()) >= 0
+    kinds = ("equivalent", "capacity", "bound", "evaluated")
+    assert counts["candidates"] == sum(counts[kind] for kind in kinds)
+
+
+# Joins whose best places differ from what is best for each layer alone.
+
+
+def machine(dim=(2, 2), size_gbuf=400, size_regf=20):
+    proc = NodeRegion(PhyDim2(*dim), PhyDim2(0, 0), type=NodeRegion.PROC)
+    memory = NodeRegion(PhyDim2(*dim), PhyDim2(0, 0), type=NodeRegion.DRAM)
+    sizes = size_gbuf, size_regf
+    return Resource(proc, memory, memory, memory, PhyDim2(4, 4), *sizes, 4, 4.0, False)
+
+
+def residual():
+    network = Network("residual")
+    network.set_input_layer(InputLayer(2, 4))
+    network.add("a", ConvLayer(2, 4, 4, 1))
+    network.add("b", ConvLayer(4, 4, 4, 1))
+    network.add("e", EltwiseLayer(4, 4, 2), prevs=("a", "b"))
+    return network
+
+
+DEAR_HOPS = Cost(mac_op=1, mem_hier=(2, 1, 1, 1), noc_hop=100, idl_unit=3)
+
+
+@pytest.mark.parametrize("goal", GOALS)
+@pytest.mark.parametrize("ntops", [1, 3])
+def test_residual_join_with_dear_hops(goal, ntops):
+    """Where hops decide, layers give way to each other."""
+    options = Option(partition_hybrid=True, opt_goal=goal, ntops=ntops)
+    case = (
+        residual(),
+        1,
+        machine(size_gbuf=200, size_regf=12),
+        DEAR_HOPS,
+        options,
+        MapStrategyEyeriss,
+    )
+    oracle = rs.NetworkOracle(*case)
+    assert oracle.num_schedules() > 5000
+    found, _ = searched(*case)
+    expected = rs.best_values(goal, *oracle.values(), ntops)
+    assert all(map(rs.close, keys_of(goal, found), expected))
+    assert len(found) == ntops
+
+
+def test_more_is_a_continuation_of_fewer():
+    for goal in GOALS:
+        options = Option(partition_hybrid=True, opt_goal=goal, sw_gbuf_bypass=(True,) * 3)
+        case = residual(), 2, machine(), DEAR_HOPS
+        most, _ = searched(*case, options._replace(ntops=6), MapStrategyEyeriss)
+        assert len(most) == 6
+        for ntops in range(1, 6):
+            found, _ = searched(*case, options._replace(ntops=ntops), MapStrategyEyeriss)
+            expected = keys_of(goal, most[:ntops])
+            assert all(map(rs.close, keys_of(goal, found), expected))
+            assert len(found) == ntops
+
+
+# What is dropped without a look at what follows.
+
+
+VALUES = st.lists(st.tuples(st.integers(1, 8), st.integers(1, 8)), min_size=1, max_size=20)
+
+
+@given(VALUES, VALUES, st.sampled_from(GOALS), st.integers(1, 4))
+@settings(max_examples=200)
+def test_unbeaten_loses_no_sum(values, others, goal, num):
+    """With anything added to all, the `num` best remain, equal ones counted."""
+    cost, time = (np.array(column) for column in zip(*values, strict=True))
+    kept = unbeaten(cost.astype(float), time, goal, num)
+    assert len(set(kept.tolist())) == len(kept)
+    for more_cost, more_time in others:
+        keys = sorted(rs.goal_key(goal, c + more_cost, t + more_time) for c, t in values)
+        left = sorted(
+            rs.goal_key(goal, cost[index] + more_cost, time[index] + more_time)
+            for index in kept.tolist()
+        )
+        assert left[:num] == keys[:num]
+
+
+@st.composite
+def factor_graphs(draw):
+    """A few factors with random costs and hops, each with some earlier ones as sources."""
+    factors = []
+    for number in range(draw(st.integers(1, 4))):
+        size = draw(st.integers(1, 4))
+        parts, places = draw(st.integers(1, 3)), draw(st.integers(1, 3))
+
+        def numbers(count, most):
+            return np.array(draw(st.lists(st.integers(0, most), min_size=count, max_size=count)))
+
+        sources = tuple(draw(st.sets(st.integers(0, number - 1)))) if number else ()
+        factors.append(
+            Factor(
+                base=numbers(size, 20).astype(float),
+                scale=numbers(size, 3),
+                part=numbers(size, parts - 1),
+                place=numbers(size, places - 1),
+                num_places=places,
+                sources=sources,
+                tables=[
+                    numbers(factors[source].num_places * parts, 20).reshape(-1, parts).astype(float)
+                    for source in sources
+                ],
+            )
+        )
+    return factors
+
+
+def cost_of(factors, chosen):
+    total = 0.0
+    for factor, own in zip(factors, chosen, strict=True):
+        total += factor.base[own]
+        for source, table in zip(factor.sources, factor.tables, strict=True):
+            place = factors[source].place[chosen[source]]
+            total += factor.scale[own] * table[place, factor.part[own]]
+    return total
+
+
+@given(factor_graphs())
+@settings(max_examples=150, deadline=None)
+def test_network_bounds_are_admissible(factors):
+    """No choice costs less than the bound, a layer's reduced cost, or what a prefix is charged."""
+    choices = list(itertools.product(*(range(len(factor.base)) for factor in factors)))
+    costs_ = [cost_of(factors, chosen) for chosen in choices]
+    bounds = NetworkBounds(factors, math.inf, {})
+    slack = 1e-9 * (1 + max(costs_))
+    assert bounds.bound() <= min(costs_) + slack
+    for number in range(len(factors)):
+        reduced = bounds.reduced(number)
+        rest = bounds.bound() - bounds.least[number]
+        for chosen, cost in zip(choices, costs_, strict=True):
+            assert rest + reduced[chosen[number]] <= cost + slack
+        later = sum(bounds.least[number + 1 :])
+        for chosen, cost in zip(choices, costs_, strict=True):
+            places = np.array([[f.place[c] for f, c in zip(factors, chosen, strict=True)]])
+            prefix = cost_of(factors[: number + 1], chosen[: number + 1])
+            charged = bounds.charged(places, number)[0]
+            assert prefix + charged + later <= cost + slack
+
+
+def test_bounds_of_a_chain_are_exact():
+    """Two layers that want different places: the bound is what the best compromise costs."""
+    first = Factor(
+        np.array([0.0, 3.0]), np.array([1, 1]), np.array([0, 0]), np.array([0, 1]), 2, (), ()
+    )
+    moves = np.array([[10.0], [0.0]])
+    second = Factor(np.array([1.0]), np.array([1]), np.array([0]), np.array([0]), 1, (0,), (moves,))
+    assert NetworkBounds([first, second], math.inf, {}).bound() == pytest.approx(4)

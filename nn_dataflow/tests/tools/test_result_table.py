@@ -1,0 +1,260 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Tests of the readable table of a search: what is printed, beside what was found."""
+
+import math
+from collections import OrderedDict
+
+import pytest
+
+from nn_dataflow.core.partition_scheme import PartitionScheme
+from nn_dataflow.tests.tools.recorded_search import RecordedSearch, recorded
+from nn_dataflow.tools import nn_dataflow_search
+from nn_dataflow.tools.result_table import render, scale
+from nn_dataflow.tools.search_arguments import parse_arguments
+
+MLP_M = "mlp_m --batch 16 --nodes 2 2 --hybrid-partition -g ed"
+MLP_S = "mlp_s --batch 16 --nodes 1 1 -g e"
+VGG = "vgg_net --batch 16 --nodes 4 4 --solve-loopblocking --hybrid-partition -g ED"
+RESNET = "resnet152 --batch 4 --nodes 8 8 --solve-loopblocking --hybrid-partition -g e"
+
+
+def search(monkeypatch, args, *more, change=None):
+    """The result of a recorded search, with other arguments or other layers."""
+    recording = RecordedSearch(args).install(monkeypatch)
+    if change:
+        layers = recording.case["schedules"]
+        changed = {name: {**layer, **change(layer)} for name, layer in layers.items()}
+        recording.case = {**recording.case, "schedules": changed}
+    arguments = parse_arguments([*args.split(), "-p", "1", *more])
+    result = nn_dataflow_search.search(arguments, nn_dataflow_search.describe(arguments))
+    return result._replace(elapsed=0.25)
+
+
+WIDE = """\
+mlp_m, batch 16, goal: least energy x delay (cost x time)
+machine 2x2 nodes of 16x16 PEs; 16-bit words; register file 0.5 kB (256 words) per PE;
+        global buffer (GBUF) 128 kB (65536 words) per node;
+        bus from GBUF to PEs unlimited per data category; 2D memory (DRAM) at the 4 corners;
+        DRAM bandwidth unlimited
+costs   operation 1; DRAM word 200; GBUF word 6; array word 2; register file word 1; word-hop 10;
+        cycle 0 (static); one unit is the energy of a MAC operation
+options may bypass GBUF: filters, ifmaps, ofmaps; partition hybrid; loop blocking exhaustive
+
+layer      cost    time     PEs     DRAM   GBUF  partition  I        O      B       order
+        k units  cycles  busy %  k words  words  nodes      trips    trips  trips
+fc1    238292.2   12544    97.7    850.2      0  OUTP 2x2   1·98·1   1·1·8  1·1·16  -/I
+fc2    160264.0    8000    97.7    572.0      0  OUTP 2x2   1·125·1  1·1·4  1·1·16  -/I
+fc3     47042.7    2000    97.7    162.0      0  OUTP 2x2   1·1·125  1·1·1  1·16·1  -/B
+fc4      4306.5     256    15.3     19.2      0  OUTP 2x2   1·1·16   1·1·1  1·16·1  -/B
+-----------------------------------------------------------------------------------------
+total  449905.4   22800    96.7   1603.4      0
+partition: rows x columns of nodes over which output channels (OUTP), ofmap rows and columns (OFMP),
+batch (BATP) or input channels (INPP) are split
+blocking: trips of the loops over input channels (I), output channels (O) and batch (B) in
+DRAM·GBUF·register file, outer to inner; order: loops of several trips in DRAM/GBUF, outer to inner
+
+total   cost 449905.4 k units; time 22800 cycles; cost x time 1.02578e+13 unit-cycles
+
+cost of              amount                 cost  share
+                                         k units      %
+operations          22584.0  k ops       22584.0    5.0
+DRAM                 1603.4  k words    320680.0   71.3
+GBUF                    0.0  k words         0.0    0.0
+PE array             7341.8  k words     14683.7    3.3
+register files      90336.0  k words     90336.0   20.1
+hops between nodes   162176  word-hops    1621.8    0.4
+static                22800  cycles          0.0    0.0
+total                                   449905.4  100.0
+
+search  0.250 s; 1 process; layer searches 5 computed, 2 reused
+effort  candidates 1,234,567; pruned by capacity 890; evaluated 12
+"""
+
+NARROW = """\
+mlp_s, batch 16, goal: least energy (cost)
+machine 1x1 nodes of 16x16 PEs; 16-bit words;
+        register file 0.5 kB (256 words) per PE;
+        global buffer (GBUF) 128 kB (65536 words) per node;
+        bus from GBUF to PEs unlimited per data category;
+        2D memory (DRAM) at the 4 corners; DRAM bandwidth unlimited
+costs   operation 1; DRAM word 200; GBUF word 6; array word 2;
+        register file word 1; word-hop 10; cycle 0 (static);
+        one unit is the energy of a MAC operation
+options may bypass GBUF: filters, ifmaps, ofmaps;
+        partition in one fixed way; loop blocking exhaustive
+
+layer      cost    time     PEs    DRAM   GBUF
+        k units  cycles  busy %   words  words
+    partition  I        O      B       order
+    nodes      trips    trips  trips
+fc1    116322.4   25088    97.7  412544      0
+    -          1·196·1  1·1·8  1·1·16  -/I
+fc2     38706.0    8000    97.7  137000      0
+    -          1·125·1  1·1·4  1·1·16  -/I
+fc3      1617.3    4000     3.9    6660      0
+    -          1·250·1  1·1·1  1·1·16  -/I
+----------------------------------------------
+total  156645.8   37088    87.5  556204      0
+blocking: trips of the loops over input channels (I), output channels
+(O) and batch (B) in DRAM·GBUF·register file, outer to inner; order:
+loops of several trips in DRAM/GBUF, outer to inner
+
+total   cost 156645.8 k units; time 37088 cycles;
+        cost x time 5.80968e+12 unit-cycles
+
+cost of              amount                 cost  share
+                                         k units      %
+operations           8312.0  k ops        8312.0    5.3
+DRAM                  556.2  k words    111240.8   71.0
+GBUF                    0.0  k words         0.0    0.0
+PE array             1922.5  k words      3845.0    2.5
+register files      33248.0  k words     33248.0   21.2
+hops between nodes        0  word-hops       0.0    0.0
+static                37088  cycles          0.0    0.0
+total                                   156645.8  100.0
+
+search  0.250 s; 1 process; layer searches 5 computed, 2 reused
+effort  candidates 1,234,567; pruned by capacity 890; evaluated 12
+"""
+
+
+def test_wide_table(monkeypatch):
+    assert render(search(monkeypatch, MLP_M), 100) == WIDE
+
+
+def test_narrow_table_has_two_lines_per_layer(monkeypatch):
+    assert render(search(monkeypatch, MLP_S), 72) == NARROW
+
+
+@pytest.mark.parametrize("width", [80, 100, 120, 200])
+@pytest.mark.parametrize("args", [MLP_S, MLP_M, VGG, RESNET])
+def test_every_line_fits(monkeypatch, args, width):
+    lines = render(search(monkeypatch, args), width).splitlines()
+    assert max(map(len, lines)) <= width
+    assert all(line == line.rstrip() for line in lines)
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_every_layer_is_there_with_its_partition_and_blocking(monkeypatch, width):
+    text = render(search(monkeypatch, VGG), width)
+    lines = text.splitlines()
+    for name, layer in recorded()[VGG]["schedules"].items():
+        (number,) = (n for n, line in enumerate(lines) if line.startswith(f"{name} "))
+        row = lines[number] + ("" if width == 120 else lines[number + 1])
+        for key in ("ti", "to", "tb"):
+            assert "·".join(map(str, layer[key])) in row
+        order, dims = layer["part"]
+        names = ("OUTP", "OFMP", "BATP", "INPP")
+        split = [f"{names[kind]} {dims[kind][0]}x{dims[kind][1]}" for kind in order]
+        assert ", ".join(text for text in split if not text.endswith(" 1x1")) in row
+
+
+def row_of(text, name):
+    (row,) = (line.split() for line in text.splitlines() if line.startswith(f"{name} "))
+    return row
+
+
+def test_numbers_of_a_layer(monkeypatch):
+    result = search(monkeypatch, VGG)
+    layer = result.best["conv8"]
+    row = row_of(render(result, 120), "conv8")
+    dram, gbuf = layer.total_accesses[:2]
+    busy = 100 * layer.total_ops / (layer.total_proc_time * 16 * 256)
+    assert row[1:6] == [
+        f"{layer.total_cost / 1e9:.1f}",
+        f"{layer.total_time / 1e3:.1f}",
+        f"{busy:.1f}",
+        f"{dram / 1e6:.1f}",
+        f"{gbuf / 1e3:.1f}",
+    ]
+
+
+def test_order_names_the_loops_of_several_trips_outermost_first(monkeypatch):
+    def change(_):
+        return {
+            "ti": (1, 5, 1),
+            "to": (2, 5, 1),
+            "tb": (3, 5, 9),
+            # Positions of I, O and B, 0 being innermost.
+            "orders": ((2, 1, 0), (1, 2, 0)),
+        }
+
+    text = render(search(monkeypatch, MLP_S, change=change), 120)
+    assert row_of(text, "fc1")[-4:] == ["1·5·1", "2·5·1", "3·5·9", "OB/OIB"]
+
+
+def test_partition_is_in_hierarchy_order(monkeypatch):
+    result = search(monkeypatch, MLP_S)
+    part = PartitionScheme((2, 0, 3, 1), ((1, 4), (1, 1), (2, 2), (3, 1)))
+    layer = result.best["fc1"]
+    scheme = OrderedDict(layer.scheme, part=part)
+    result.best.res_dict["fc1"] = layer._replace(scheme=scheme)
+    assert "BATP 2x2, OUTP 1x4, INPP 3x1" in render(result, 120)
+
+
+def test_what_limits_the_time_is_shown_where_it_is_not_the_pes(monkeypatch):
+    def slow_memory(layer):
+        return {"time": 2 * layer["proc_time"], "dram_time": 2 * layer["proc_time"]}
+
+    def slow_bus(layer):
+        return {"time": 3 * layer["proc_time"], "bus_time": 3 * layer["proc_time"]}
+
+    plain = render(search(monkeypatch, MLP_S), 120)
+    assert " limit " not in plain
+    memory = render(search(monkeypatch, MLP_S, change=slow_memory), 120)
+    assert row_of(memory, "fc1")[4] == "DRAM"
+    bus = render(search(monkeypatch, MLP_S, change=slow_bus), 120)
+    assert row_of(bus, "fc1")[4] == "bus"
+    assert " limit " in bus
+
+
+def test_machine_and_options(monkeypatch):
+    machine = "--bus-width 64 --dram-bw 12.8 --mem-type 3D --array 12 14 --gbuf 110592 --word 8"
+    options = "--disable-bypass i o --batch-partition --ifmaps-partition"
+    result = search(monkeypatch, MLP_M, *machine.split(), *options.split())
+    text = " ".join(render(result, 120).split())
+    for words in (
+        "2x2 nodes of 12x14 PEs; 8-bit words; register file 0.5 kB (512 words) per PE;",
+        "global buffer (GBUF) 108 kB (110592 words) per node;",
+        "bus from GBUF to PEs 8 words/cycle per data category;",
+        "3D memory (DRAM) at every node; DRAM bandwidth 12.8 words/cycle",
+        "may bypass GBUF: filters; partition hybrid, batch, ifmaps; loop blocking exhaustive",
+    ):
+        assert words in text
+
+
+def test_several_schedules(monkeypatch):
+    text = render(search(monkeypatch, MLP_S, "-t", "3"), 120)
+    lines = [line for line in text.splitlines() if "unit-cycles" in line]
+    assert [line[:8].strip() for line in lines] == ["total", "no. 2", "no. 3"]
+
+
+def test_long_names_are_cut(monkeypatch):
+    result = search(monkeypatch, MLP_S)
+    name = "a_layer_with_a_name_of_more_than_28"
+    result.best.res_dict[name] = result.best.res_dict.pop("fc3")
+    text = render(result, 120)
+    assert name not in text
+    assert name[:27] + "…" in text
+
+
+@pytest.mark.parametrize(
+    ("numbers", "texts", "unit"),
+    [
+        ([0], ["0"], "words"),
+        ([1, 999999], ["1", "999999"], "words"),
+        ([1, 1000000], ["<0.1", "1000.0"], "k words"),
+        ([49, 51, 2e6], ["<0.1", "0.1", "2000.0"], "k words"),
+        ([0.5, 3], ["0.5", "3.0"], "words"),
+        ([0.04, 3], ["<0.1", "3.0"], "words"),
+        ([2e6, 3e9], ["2.0", "3000.0"], "M words"),
+        ([1e15], ["1000.0"], "T words"),
+        ([1e40], ["10000000000.0"], "Q words"),
+        ([math.inf, 5], ["inf", "5"], "words"),
+        ([], [], "words"),
+    ],
+)
+def test_scales(numbers, texts, unit):
+    by = scale(numbers)
+    assert [by.text(number) for number in numbers] == texts
+    assert by.unit("words") == unit

@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Checks of values given on the command line, each refusal being one line.
+
+Decides which numbers are allowed (docs/model/search.md section 7; docs/differences.md E5): sizes
+and counts are whole and positive, and nothing is so large that the model's numbers lose precision
+or a search could not end.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import NoReturn
+
+MAX_NUMBER = 1e15
+MIN_BANDWIDTH = 1e-9
+
+_LONGEST_SHOWN = 60
+
+
+class Refused(Exception):  # noqa: N818  # no error of this program
+    """Bad input; the message is one line that says what was given, where, and what is allowed."""
+
+
+def refuse(option: str, given: str | Sequence[str], allowed: str) -> NoReturn:
+    """Raise the refusal of a value.
+
+    Examples
+    --------
+    >>> refuse("--nodes", ["0", "4"], "positive")
+    Traceback (most recent call last):
+        ...
+    nn_dataflow.tools.argument_checks.Refused: --nodes 0 4: must be positive
+    """
+    raise Refused(f"{option} {shown(given)}: must be {allowed}")
+
+
+def shown(given: str | Sequence[str]) -> str:
+    r"""Return a given value, or several, as part of a one-line message.
+
+    Examples
+    --------
+    >>> print(shown("12"), shown(["0", "4"]), shown("a\nb"), shown(""))
+    12 0 4 'a\nb' ''
+    """
+    text = given if isinstance(given, str) else " ".join(map(shown, given))
+    if not text or not text.isprintable():
+        text = repr(text)
+    if len(text) > _LONGEST_SHOWN:
+        text = text[: _LONGEST_SHOWN - 3] + "..."
+    return text
+
+
+def whole(option: str, text: str, highest: int, *, lowest: int = 1, unit: str = "") -> int:
+    """Return a whole number from ``lowest`` to ``highest``, or refuse."""
+    value = _int(text)
+    if value is None or value < lowest:
+        of_unit = f"of {unit}, at least" if unit else "of at least"
+        refuse(option, text, f"a whole number {of_unit} {lowest}")
+    if value > highest:
+        refuse(option, text, f"at most {highest} {unit}".rstrip())
+    return value
+
+
+def area(option: str, texts: Sequence[str], highest: int, unit: str) -> tuple[int, int]:
+    """Return a height and a width whose product is at most ``highest``, or refuse."""
+    height, width = map(_int, texts)
+    if height is None or width is None or height < 1 or width < 1:
+        refuse(option, texts, "two whole numbers of at least 1")
+    if height * width > highest:
+        refuse(option, texts, f"at most {highest} {unit} in all")
+    return height, width
+
+
+def bus_width(option: str, text: str, highest: int, word_bits: int) -> int:
+    """Return a bus width in bits: 0, which is unlimited, or at least one word; or refuse."""
+    bits = whole(option, text, highest, lowest=0, unit="bits")
+    if 0 < bits < word_bits:
+        refuse(option, text, f"0 (unlimited), or at least one word of {word_bits} bits")
+    return bits
+
+
+def bandwidth(option: str, text: str) -> float:
+    """Return a bandwidth in bytes per cycle, maybe infinite, or refuse."""
+    value = _float(text)
+    if value != math.inf and not MIN_BANDWIDTH <= value <= MAX_NUMBER:
+        allowed = f"a number of bytes per cycle from {MIN_BANDWIDTH:g} to {MAX_NUMBER:g}, or inf"
+        refuse(option, text, allowed)
+    return value
+
+
+def cost(option: str, text: str) -> float:
+    """Return a unit cost, or refuse."""
+    value = _float(text)
+    if not 0 <= value <= MAX_NUMBER:
+        refuse(option, text, f"a number from 0 to {MAX_NUMBER:g}")
+    return value
+
+
+def costs(option: str, texts: Sequence[str]) -> tuple[float, ...]:
+    """Return unit costs, or refuse them together."""
+    values = tuple(map(_float, texts))
+    if not all(0 <= value <= MAX_NUMBER for value in values):
+        refuse(option, texts, f"{len(texts)} numbers from 0 to {MAX_NUMBER:g}")
+    return values
+
+
+def choice(option: str, text: str, choices: Sequence[str]) -> str:
+    """Return one of the choices, or refuse."""
+    if text not in choices:
+        refuse(option, text, f"one of {', '.join(choices)}")
+    return text
+
+
+def _int(text: str) -> int | None:
+    try:
+        return int(text)
+    except ValueError:
+        return None
+
+
+def _float(text: str) -> float:
+    """Return a number, or for other text NaN, which is in no range."""
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The JSON record of a finished network search.
+
+Decides the keys, their order, and how the model's values become strict JSON
+(docs/model/search.md section 7.1; docs/differences.md E12): tuples and named tuples become arrays,
+and numbers that are not finite become null.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .search_result import SearchResult
+
+
+def record(result: SearchResult, version: str) -> dict[str, Any]:
+    """Return the record, in values that JSON can express.
+
+    Parameters
+    ----------
+    result : SearchResult
+        The search.
+    version : str
+        Version of the program.
+    """
+    best = result.best
+    op_cost, *access_costs, noc_cost, static_cost = (part.cost for part in result.components())
+    values: dict[str, Any] = {
+        "version": version,
+        "net": result.arguments.net,
+        "batch": result.arguments.batch,
+        "resource": result.resource._asdict(),
+        "cost": result.cost._asdict(),
+        "options": result.options._asdict(),
+        "cache_stats": result.cache_stats,
+        "elapsed": result.elapsed,
+        "search_effort": result.effort,
+        "total_cost": best.total_cost,
+        "total_time": best.total_time,
+        "total_ops": best.total_ops,
+        "total_accesses": best.total_accesses,
+        "total_noc_hops": best.total_noc_hops,
+        "total_op_cost": op_cost,
+        "total_access_cost": math.fsum(access_costs),
+        "total_noc_cost": noc_cost,
+        "total_static_cost": static_cost,
+        "active_node_pes": best.perlayer_stats("active_node_pes"),
+        "dram_bandwidth": best.perlayer_stats("dram_bandwidth"),
+        "segment_time": best.segment_time_list(),
+        "segment_dram_time": best.segment_dram_time_list(),
+        "input_layout": best.input_layout,
+        "ext_layout_dict": best.ext_layout_dict or {},
+        "schedules": {
+            name: (layer.scheme, layer.ofmap_layout, layer.sched_seq)
+            for name, layer in best.items()
+        },
+    }
+    return {key: to_plain(value) for key, value in values.items()}
+
+
+def to_text(values: Mapping[str, Any]) -> str:
+    """Return a record as text that every JSON reader accepts."""
+    return json.dumps(values, indent=2, allow_nan=False) + "\n"
+
+
+def to_plain(value: Any) -> Any:
+    """Return a value of the model as numbers, texts, lists and dicts; None where JSON has nothing.
+
+    Numbers and arrays of numpy become those of Python.
+
+    Examples
+    --------
+    >>> to_plain({"width": math.inf, "dims": ((1, 2), (3.5, True))})
+    {'width': None, 'dims': [[1, 2], [3.5, True]]}
+    """
+    if value is None or isinstance(value, (str, int)):
+        return value
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else None
+    if isinstance(value, (tuple, list)):
+        return [to_plain(item) for item in value]
+    if isinstance(value, Mapping):
+        return {str(key): to_plain(item) for key, item in value.items()}
+    if hasattr(value, "tolist"):
+        return to_plain(value.tolist())
+    return None

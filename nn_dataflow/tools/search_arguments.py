@@ -1,0 +1,348 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Command line of the network search: its options, their defaults and their spellings.
+
+Decides what is refused before any work starts (docs/model/search.md section 7), which spellings of
+an option are understood (docs/differences.md E15), and where the words after ``--disable-bypass``
+end (E13).
+"""
+
+import argparse
+import os
+from collections.abc import Sequence
+from typing import Any, NamedTuple, NoReturn
+
+from .argument_checks import (
+    Refused,
+    area,
+    bandwidth,
+    bus_width,
+    choice,
+    cost,
+    costs,
+    refuse,
+    shown,
+    whole,
+)
+
+PROG = "nn_dataflow_search"
+
+MAX_BATCH = 1_000_000
+MAX_WORD_BITS = 1024
+MAX_NODES = 65536
+MAX_PES = 2**20
+MAX_BYTES = 2**40
+MAX_TOP = 10_000
+MAX_PROCESSES = 1024
+
+GOALS = ("e", "d", "ed")
+MEMORY_TYPES = ("2D", "3D")
+BYPASS = "--disable-bypass"
+BYPASS_LETTERS = "iof"
+
+_DESCRIPTION = "Find the best dataflow of a neural network on a tiled accelerator."
+
+_EPILOG = """\
+The result is a table if standard output is a terminal, and JSON otherwise.
+Long options may be shortened as long as they stay unambiguous.
+
+exit status:
+  0    a schedule was found
+  1    this program failed
+  2    an argument or the network was refused
+  3    no dataflow is valid; a line says which layer exceeds which capacity
+  130  interrupted
+
+example:
+  nn_dataflow_search vgg_net --goal ED --nodes 4 4 --hybrid-partition
+"""
+
+
+class Spec(NamedTuple):
+    """An option: its last name is the main one; without a metavar it is a flag."""
+
+    names: str
+    help: str
+    metavar: str = ""
+    default: str = ""
+    aliases: str = ""
+    default_text: str = "{}"
+    action: str = "store"
+
+
+_OPTIONS = {
+    "workload": (Spec("--batch", "batch size", "N", "16"),),
+    "machine": (
+        Spec("--nodes", "rows and columns of nodes", "H W", "1 1"),
+        Spec("--array", "rows and columns of PEs in a node", "H W", "16 16"),
+        Spec("--regf", "register file of a PE, in bytes", "BYTES", "512"),
+        Spec("--gbuf", "global buffer of a node, in bytes", "BYTES", "131072"),
+        Spec("--word", "word size, in bits", "BITS", "16"),
+        Spec(
+            "--bus-width",
+            "width of the bus from global buffer to PE array, in bits; 0 is unlimited",
+            "BITS",
+            "0",
+        ),
+        Spec("--dram-bw", "total memory bandwidth, in bytes per cycle, or inf", "X", "inf"),
+        Spec("--mem-type", "memory at the four corners (2D) or at every node (3D)", "TYPE", "2D"),
+    ),
+    "costs, in one unit; the defaults are in energies of a MAC operation": (
+        Spec("--op-cost", "of an operation", "X", "1"),
+        Spec(
+            "--hier-cost",
+            "per word accessed in memory, global buffer, array interconnect and register file",
+            "DRAM GBUF ITCN REGF",
+            "200 6 2 1",
+        ),
+        Spec("--hop-cost", "per word and hop between nodes", "X", "10"),
+        Spec("--unit-idle-cost", "static, per cycle, of the whole machine", "X", "0"),
+    ),
+    "what is searched": (
+        Spec(
+            BYPASS,
+            "what must not bypass the global buffer: i ifmaps, o ofmaps, f filters, one or several",
+            "iof",
+            default_text="all may",
+            action="append",
+        ),
+        Spec(
+            "--solve-loopblocking",
+            "solve loop blocking by formula where possible, instead of searching exhaustively",
+        ),
+        Spec(
+            "--hybrid-partition",
+            "split each layer over the nodes in all ways, not in one way fixed by its kind",
+            aliases="--hybrid-partition2d --hybrid-partitioning",
+        ),
+        Spec(
+            "--batch-partition",
+            "the batch, too, may be split over the nodes",
+            aliases="--batch-partitioning",
+        ),
+        Spec(
+            "--ifmaps-partition",
+            "input channels, too, may be split over the nodes; needs --hybrid-partition",
+            aliases="--ifmap-partition --ifmaps-partitioning --ifmap-partitioning",
+        ),
+    ),
+    "search": (
+        Spec(
+            "-g --goal",
+            "what is to be least: e energy (the cost), d delay (the time), ed their product",
+            "GOAL",
+            "e",
+        ),
+        Spec("-t --top", "how many best schedules to keep; the best is printed", "N", "1"),
+        Spec(
+            "-p --processes",
+            "number of processes",
+            "N",
+            str(max(1, (os.cpu_count() or 1) // 2)),
+            default_text="half of the CPUs, here {}",
+        ),
+    ),
+    "output": (
+        Spec("--json", "print JSON, on a terminal as well"),
+        Spec("-o --output", "write JSON to this file; a terminal still gets the table", "FILE"),
+        Spec("-v --verbose", "say on standard error what is being searched"),
+        Spec("--debug", "show where in the program an error arose"),
+    ),
+}
+
+
+class Arguments(NamedTuple):
+    """Checked arguments, in the units of the command line."""
+
+    net: str
+    batch: int
+    word: int  # bits
+    nodes: tuple[int, int]
+    array: tuple[int, int]
+    regf: int  # bytes
+    gbuf: int  # bytes
+    bus_width: int  # bits, 0 is unlimited
+    dram_bw: float  # bytes per cycle
+    op_cost: float
+    hier_cost: tuple[float, ...]
+    hop_cost: float
+    unit_idle_cost: float
+    mem_type: str
+    disable_bypass: frozenset[str]
+    solve_loopblocking: bool
+    hybrid_partition: bool
+    batch_partition: bool
+    ifmaps_partition: bool
+    goal: str
+    top: int
+    processes: int
+    verbose: bool
+    json: bool
+    output: str | None
+    debug: bool
+
+
+def parse_arguments(argv: Sequence[str]) -> Arguments:
+    """Read and check a command line.
+
+    Parameters
+    ----------
+    argv : sequence of str
+        Arguments without the program's name.
+
+    Raises
+    ------
+    Refused
+        If an option is unknown, ambiguous or incomplete, or a value is not allowed.
+    SystemExit
+        With status 0, after ``--help`` and ``--version``.
+
+    Examples
+    --------
+    >>> arguments = parse_arguments(["vgg_net", "--goal", "ED", "--disable-bypass", "i", "o"])
+    >>> arguments.goal, arguments.batch, sorted(arguments.disable_bypass)
+    ('ed', 16, ['i', 'o'])
+    """
+    parser = _Parser()
+    given = parser.parse_args(_join_bypass(parser.complete(argv)))
+    if given.ifmaps_partition and not given.hybrid_partition:
+        raise Refused("--ifmaps-partition: needs --hybrid-partition")
+    word = whole("--word", given.word, MAX_WORD_BITS, unit="bits")
+    return Arguments(
+        net=given.net,
+        batch=whole("--batch", given.batch, MAX_BATCH),
+        word=word,
+        nodes=area("--nodes", given.nodes, MAX_NODES, "nodes"),
+        array=area("--array", given.array, MAX_PES, "PEs"),
+        regf=whole("--regf", given.regf, MAX_BYTES, unit="bytes"),
+        gbuf=whole("--gbuf", given.gbuf, MAX_BYTES, unit="bytes"),
+        bus_width=bus_width("--bus-width", given.bus_width, MAX_BYTES, word),
+        dram_bw=bandwidth("--dram-bw", given.dram_bw),
+        op_cost=cost("--op-cost", given.op_cost),
+        hier_cost=costs("--hier-cost", given.hier_cost),
+        hop_cost=cost("--hop-cost", given.hop_cost),
+        unit_idle_cost=cost("--unit-idle-cost", given.unit_idle_cost),
+        mem_type=choice("--mem-type", given.mem_type, MEMORY_TYPES),
+        disable_bypass=_bypass_letters(given.disable_bypass or ()),
+        solve_loopblocking=given.solve_loopblocking,
+        hybrid_partition=given.hybrid_partition,
+        batch_partition=given.batch_partition,
+        ifmaps_partition=given.ifmaps_partition,
+        goal=choice("--goal", given.goal, (*GOALS, *map(str.upper, GOALS))).lower(),
+        top=whole("--top", given.top, MAX_TOP),
+        processes=whole("--processes", given.processes, MAX_PROCESSES),
+        verbose=given.verbose,
+        json=given.json,
+        output=given.output,
+        debug=given.debug,
+    )
+
+
+class _Version(argparse.Action):
+    """Print the version, looked up only then, and stop."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> NoReturn:
+        from nn_dataflow.version import get_version  # noqa: PLC0415
+
+        print(f"{PROG} {get_version(with_local=True)}")
+        parser.exit()
+
+
+class _Parser(argparse.ArgumentParser):
+    """The options, with values still as given; a refusal is raised."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            prog=PROG,
+            usage=f"{PROG} [options] net",
+            description=_DESCRIPTION,
+            epilog=_EPILOG,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+            add_help=False,
+        )
+        self._spellings = {"--help": "--help", "--version": "--version"}
+        # All in groups: argparse formats help, which is slow, for what is added to the parser.
+        group = self.add_argument_group("network")
+        group.add_argument(
+            "net", help="a network of nn_dataflow.nns, or the path of a .py file that defines NN"
+        )
+        for title, specs in _OPTIONS.items():
+            group = self.add_argument_group(title)
+            for spec in specs:
+                self._add_option(group, spec)
+        group = self.add_argument_group("about")
+        group.add_argument("-h", "--help", action="help", help="show this text, and stop")
+        group.add_argument("--version", action=_Version, nargs=0, help="show the version, and stop")
+
+    def _add_option(self, group: "argparse._ArgumentGroup", spec: Spec) -> None:
+        names = spec.names.split()
+        for spelling in (names[-1], *spec.aliases.split()):
+            self._spellings[spelling] = names[-1]
+        if not spec.metavar:
+            group.add_argument(*names, action="store_true", help=spec.help)
+            return
+        metavars = tuple(spec.metavar.split())
+        several: dict[str, Any] = {}
+        default: Any = spec.default or None
+        if len(metavars) > 1:
+            several = {"nargs": len(metavars)}
+            default = spec.default.split()
+        default_text = spec.default_text.format(spec.default)
+        group.add_argument(
+            *names,
+            action=spec.action,
+            metavar=metavars if several else spec.metavar,
+            default=default,
+            help=f"{spec.help} (default: {default_text})" if default_text else spec.help,
+            **several,
+        )
+
+    def error(self, message: str) -> NoReturn:
+        raise Refused(message.removeprefix("argument "))
+
+    def complete(self, argv: Sequence[str]) -> list[str]:
+        """Replace aliases and prefixes of long options by the options' names.
+
+        An alias makes a prefix no more ambiguous.
+        """
+        end = list(argv).index("--") if "--" in argv else len(argv)
+        return [*map(self._complete, argv[:end]), *argv[end:]]
+
+    def _complete(self, word: str) -> str:
+        if not word.startswith("--"):
+            return word
+        start, equals, value = word.partition("=")
+        if start in self._spellings:
+            return self._spellings[start] + equals + value
+        options = {name for given, name in self._spellings.items() if given.startswith(start)}
+        if len(options) > 1:
+            raise Refused(f"{shown(start)}: could be {' or '.join(sorted(options))}")
+        return (options.pop() if options else start) + equals + value
+
+
+def _join_bypass(argv: Sequence[str]) -> list[str]:
+    """Join ``--disable-bypass i o f`` to one word, so that the option takes no word too many.
+
+    >>> _join_bypass(["--disable-bypass", "i", "of", "vgg_net", "-v"])
+    ['--disable-bypass=iof', 'vgg_net', '-v']
+    """
+    joined = []
+    words = list(argv)
+    while words and words[0] != "--":
+        word = words.pop(0)
+        if word == BYPASS:
+            word += "="
+            while words and words[0] and set(words[0]) <= set(BYPASS_LETTERS):
+                word += words.pop(0)
+            if word.endswith("="):
+                given = f" {shown(words[0])}" if words else ""
+                raise Refused(f"{BYPASS}{given}: must be followed by i, o, f or some of them")
+        joined.append(word)
+    return joined + words
+
+
+def _bypass_letters(texts: Sequence[str]) -> frozenset[str]:
+    for text in texts:
+        if not text or not set(text) <= set(BYPASS_LETTERS):
+            refuse(BYPASS, text, "one or more of i (ifmaps), o (ofmaps) and f (filters)")
+    return frozenset("".join(texts))

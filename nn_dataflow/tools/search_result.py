@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A finished network search, as the table and the JSON record show it.
+
+Decides how the total cost divides into its components, and checks that they sum to it
+(docs/model/search.md section 7.1).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from nn_dataflow.core.cost import Cost
+    from nn_dataflow.core.nn_dataflow_scheme import NNDataflowScheme
+    from nn_dataflow.core.option import Option
+    from nn_dataflow.core.resource import Resource
+
+    from .search_arguments import Arguments
+
+LARGEST_DIFFERENCE = 1e-6
+
+
+class Component(NamedTuple):
+    """A part of the total cost: how many events of a kind, and their cost."""
+
+    name: str
+    unit: str
+    amount: float
+    cost: float
+
+
+class SearchResult(NamedTuple):
+    """The schedules found, best first, and what they were found for and how.
+
+    ``elapsed`` is the time of the search, in seconds; ``cache_stats`` counts the layer searches
+    reused and computed; ``effort`` counts the candidates met, by what became of them.
+    """
+
+    arguments: Arguments
+    resource: Resource
+    cost: Cost
+    options: Option
+    tops: Sequence[NNDataflowScheme]
+    cache_stats: tuple[int, int]
+    elapsed: float
+    effort: dict[str, int]
+
+    @property
+    def best(self) -> NNDataflowScheme:
+        """The best schedule."""
+        return self.tops[0]
+
+    def components(self) -> list[Component]:
+        """Return the parts of the best schedule's cost: operations, four memories, hops, static.
+
+        Raises
+        ------
+        ArithmeticError
+            If they do not sum to the total cost, which is an error of the program.
+        """
+        best = self.best
+        levels = ("DRAM", "GBUF", "PE array", "register files")
+        parts = [
+            Component("operations", "ops", best.total_ops, best.total_ops * self.cost.mac_op),
+            *(
+                Component(level, "words", words, words * cost)
+                for level, words, cost in zip(
+                    levels, best.total_accesses, self.cost.mem_hier, strict=True
+                )
+            ),
+            Component(
+                "hops between nodes",
+                "word-hops",
+                best.total_noc_hops,
+                best.total_noc_hops * self.cost.noc_hop,
+            ),
+            Component("static", "cycles", best.total_time, best.total_time * self.cost.idl_unit),
+        ]
+        total = math.fsum(part.cost for part in parts)
+        if not math.isclose(total, best.total_cost, rel_tol=LARGEST_DIFFERENCE):
+            raise ArithmeticError(
+                f"the components of the cost sum to {total:.12g}, not to {best.total_cost:.12g}"
+            )
+        return parts
