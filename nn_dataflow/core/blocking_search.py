@@ -17,7 +17,14 @@ import numpy as np
 from . import data_category_enum as de
 from . import loop_enum as le
 from .blocking_space import along, least_of_roles
-from .loop_blocking_space import CATEGORY_OF_LOOP, LOOP_OF_CATEGORY, STREAMED, canonical_order
+from .loop_blocking_space import (
+    CATEGORY_OF_LOOP,
+    LOCAL_REGION_CASES,
+    LOOP_OF_CATEGORY,
+    STREAMED,
+    canonical_order,
+    first_order,
+)
 from .ranking import TIE
 
 if TYPE_CHECKING:
@@ -317,7 +324,12 @@ class _Archive:
                 bl_ts[index, :, lpe] = tables[lpe].ts[entry]
             for level, inner in enumerate(cases[f.case].inner):
                 outer = self.space.outer if level == 0 else ()
-                bl_ords[index, level] = canonical_order(bl_ts[index, level].tolist(), inner, outer)
+                factors = bl_ts[index, level].tolist()
+                bl_ords[index, level] = (
+                    first_order(factors, outer)
+                    if cases is LOCAL_REGION_CASES
+                    else canonical_order(factors, inner, outer)
+                )
         filters = [cases[f.case].roles[le.BAT].filters for f in kept]
         time = np.array([f.time for f in kept], dtype=np.int64)
         return Points(

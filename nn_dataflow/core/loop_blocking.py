@@ -16,6 +16,7 @@ from . import loop_enum as le
 from .blocking_model import BlockingModel
 from .blocking_search import Points, frontier
 from .blocking_space import BlockingSpace
+from .columns import take
 from .loop_blocking_scheme import LoopBlockingScheme
 from .loop_blocking_solver import gen_loopblocking_gbuf_reside
 from .loop_blocking_space import CONV_RELATED, canonical_order
@@ -72,16 +73,21 @@ def solved_points(model: BlockingModel, tops: TopLoops, cost: Cost, options: Opt
     ]
     bl_ts = np.array([ts for ts, _ in schemes], dtype=np.int64).reshape(-1, 3, le.NUM)
     bl_ords = np.array([ords for _, ords in schemes], dtype=np.int64).reshape(-1, 2, le.NUM)
-    evaluation = model.evaluate(bl_ts, bl_ords)
-    valid = evaluation.valid
-    return Points(
-        cost=evaluation.access_cost(cost)[valid],
-        time=evaluation.time[valid],
-        fetch=evaluation.fetch[valid, 0],
-        bl_ts=bl_ts[valid],
-        bl_ords=bl_ords[valid],
-        keep_filters=np.ones(int(valid.sum()), dtype=bool),
+    keep = np.ones(len(schemes), dtype=bool)
+    if model.may_pin:  # the solver does not say whether filters that could stay on chip do
+        bl_ts, bl_ords = bl_ts.repeat(2, axis=0), bl_ords.repeat(2, axis=0)
+        keep = np.tile([True, False], len(schemes))
+    evaluation = model.evaluate(bl_ts, bl_ords, keep)
+    useful = evaluation.valid & (keep | ~evaluation.pinned)
+    points = Points(
+        cost=evaluation.access_cost(cost),
+        time=evaluation.time,
+        fetch=evaluation.fetch[:, 0],
+        bl_ts=bl_ts,
+        bl_ords=bl_ords,
+        keep_filters=keep,
     )
+    return take(points, useful)
 
 
 def gen_loopblocking(
@@ -117,15 +123,12 @@ def gen_loopblocking(
         no_hops = (0.0,) * de.NUM
         points = frontier(space, no_hops, options.opt_goal, options.ntops, SearchEffort())
     evaluation = model.evaluate(points.bl_ts, points.bl_ords, points.keep_filters)
-    order = np.arange(len(points.time))
-    if not solved:
-        costs = evaluation.access_cost(cost)
-        order = goal_order(costs, evaluation.time, options.opt_goal)
-    schemes = [
-        LoopBlockingScheme.of(model, evaluation, index, points.bl_ts, points.bl_ords)
-        for index in order.tolist()
-    ]
+    order = goal_order(evaluation.access_cost(cost), evaluation.time, options.opt_goal).tolist()
     # Of the variants of a scheme that keep and that stream the filters the better one stays.
-    distinct = {(scheme.bl_ts, scheme.bl_ords): scheme for scheme in reversed(schemes)}
-    ranked = list(reversed(distinct.values()))
-    yield from ranked if solved else ranked[: options.ntops]
+    best: dict[tuple[int, ...], int] = {}
+    for index in order:
+        scheme = (*points.bl_ts[index].ravel().tolist(), *points.bl_ords[index].ravel().tolist())
+        best.setdefault(scheme, index)
+    chosen = sorted(best.values()) if solved else list(best.values())[: options.ntops]
+    for index in chosen:
+        yield LoopBlockingScheme.of(model, evaluation, index, points.bl_ts, points.bl_ords)

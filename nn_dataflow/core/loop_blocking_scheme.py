@@ -54,6 +54,8 @@ class LoopBlockingScheme:
         Operations over all nodes; cycles.
     access, remote_gbuf_access, noc_access
         Words over all nodes (4 levels of 3 categories; 3 categories), word-hops (3).
+    accfwd_reduction, bufshr_*
+        What forwarding and sharing among nodes do per category; here nothing.
 
     Raises
     ------
@@ -132,7 +134,15 @@ class LoopBlockingScheme:
         self.time = self._if_valid(one.time)
         self.access = self._if_valid(one.access)
         self.remote_gbuf_access = self._if_valid(one.remote_gbuf_access)
+        # Without sharing and forwarding every node is a group of its own.
         self.noc_access = (0.0,) * de.NUM
+        self.accfwd_reduction = (1,) * de.NUM
+        self.bufshr_grp_size = self.bufshr_subgrp_size = (1,) * de.NUM
+        self.bufshr_bs_t, self.bufshr_bs_ord = (1,) * le.NUM, tuple(range(le.NUM))
+        self.bufshr_rot_fetch = self.bufshr_wide_fetch = (0.0,) * de.NUM
+        self.bufshr_rot_round_cnt, self.bufshr_rot_unit_cnt = (0,) * de.NUM, (1,) * de.NUM
+        self.bufshr_wide_fetch_width = (0.0,) * de.NUM
+        self.bufshr_rotation_access = self.bufshr_wide_fetch_access = (0.0,) * de.NUM
 
     def _if_valid(self, values: NDArray[Any]) -> Any:
         """Plain numbers of a valid scheme, infinity in their place for an invalid one."""

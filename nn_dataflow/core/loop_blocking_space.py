@@ -329,6 +329,18 @@ def local_region_table(count: int, top: int) -> LoopTable:
     )
 
 
+def first_order(factors: Sequence[int], outer: tuple[int, ...]) -> tuple[int, ...]:
+    """First order positions in candidate order that have the `outer` loops outermost.
+
+    Examples
+    --------
+    >>> first_order((1, 2, 2), outer=()), first_order((1, 2, 2), outer=(1,))
+    ((0, 1, 2), (0, 2, 1))
+    """
+    tops = TopLoops(outer=outer)
+    return next(order for order in permutations(range(le.NUM)) if tops.allow(factors, order))
+
+
 def canonical_order(
     factors: Sequence[int], inner: int | None, outer: tuple[int, ...] = ()
 ) -> tuple[int, int, int]:

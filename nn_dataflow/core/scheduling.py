@@ -195,8 +195,6 @@ def make_result(
     cost_noc = cost.noc_hop * sum(total_nhops)
     cost_static = cost.idl_unit * lbs.time
     factors = {lpe: tuple(level[lpe] for level in lbs.bl_ts) for lpe in range(le.NUM)}
-    ones = (1,) * de.NUM
-    zeros = (0.0,) * de.NUM
 
     scheme: OrderedDict[str, Any] = OrderedDict(
         cost=cost_op + cost_access + cost_noc + cost_static,
@@ -225,16 +223,16 @@ def make_result(
         ),
         unit_size=lbs.unit_size,
         unit_cnt=lbs.unit_cnt,
-        accfwd_reduction=ones,
-        bufshr_grp_size=ones,
-        bufshr_subgrp_size=ones,
-        bufshr_bs_t=(1,) * le.NUM,
-        bufshr_bs_ord=tuple(range(le.NUM)),
-        bufshr_rot_fetch=zeros,
-        bufshr_rot_round_cnt=(0,) * de.NUM,
-        bufshr_rot_unit_cnt=ones,
-        bufshr_wide_fetch=zeros,
-        bufshr_wide_fetch_width=zeros,
+        accfwd_reduction=lbs.accfwd_reduction,
+        bufshr_grp_size=lbs.bufshr_grp_size,
+        bufshr_subgrp_size=lbs.bufshr_subgrp_size,
+        bufshr_bs_t=lbs.bufshr_bs_t,
+        bufshr_bs_ord=lbs.bufshr_bs_ord,
+        bufshr_rot_fetch=lbs.bufshr_rot_fetch,
+        bufshr_rot_round_cnt=lbs.bufshr_rot_round_cnt,
+        bufshr_rot_unit_cnt=lbs.bufshr_rot_unit_cnt,
+        bufshr_wide_fetch=lbs.bufshr_wide_fetch,
+        bufshr_wide_fetch_width=lbs.bufshr_wide_fetch_width,
         part=part,
         mem_nhops=tuple(mem_nhops),
         node_nhops=tuple(node_nhops),

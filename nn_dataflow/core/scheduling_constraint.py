@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from nn_dataflow.util import HashableDict
 
 from . import loop_enum as le
+from .loop_blocking_space import TopLoops
 from .record import is_integer
 
 if TYPE_CHECKING:

@@ -284,8 +284,10 @@ def ranked(everything, goal):
         leading = {"e": (), "d": (time,), "ed": (merged_products[products[index]],)}[goal]
         return (*leading, energy, time, index)
 
-    order = sorted(range(len(products)), key=key)
-    return list({everything.schemes[index]: index for index in reversed(order)}.values())[::-1]
+    first = {}
+    for index in sorted(range(len(products)), key=key):
+        first.setdefault(everything.schemes[index], index)
+    return list(first.values())
 
 
 @pytest.mark.parametrize("goal", GOALS)
