@@ -44,6 +44,10 @@ if TYPE_CHECKING:
     Bools = NDArray[np.bool_]
 
 
+# A sum of three words counts in another order differs by less than this, relatively.
+ROUNDING = 1e-14
+
+
 class BlockingSpace:
     """All schemes of one nested loop description on one machine.
 
@@ -156,7 +160,8 @@ class BlockingSpace:
         drams = self.over_cases(
             [least_of_roles(c, t) for c, t in zip(self.drams, self.tables, strict=True)]
         )
-        cycles: Ints = self.model.dram_cycles(np.where(np.isfinite(drams), drams, 0.0))
+        drams = np.where(np.isfinite(drams), drams * (1 - ROUNDING), 0.0)
+        cycles: Ints = self.model.dram_cycles(drams)
         return np.maximum(cycles, self.proc_time)
 
     def num_candidates(self) -> int:
@@ -207,9 +212,9 @@ class BlockingSpace:
             return np.broadcast_to(np.int64(self.proc_time), shape)
         dram: Any = 0
         bus: Any = 0
-        for lpe, entries in enumerate(box):
-            dram = dram + along(lpe, self.drams[lpe][entries])
-            bus = np.maximum(bus, along(lpe, self.buses[lpe][entries]))
+        for lpe in LOOP_OF_CATEGORY:  # summed as the model does, to the last digit
+            dram = dram + along(lpe, self.drams[lpe][box[lpe]])
+            bus = np.maximum(bus, along(lpe, self.buses[lpe][box[lpe]]))
         time = np.maximum(self.model.dram_cycles(dram), self.model.bus_cycles(bus))
         return np.broadcast_to(np.maximum(time, self.proc_time), shape)
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from .layer import Layer
     from .layer_space import HopCosts, LayerSpace
+    from .node_region import NodeRegion
     from .partition_array import PartitionArray
 
     Ints = NDArray[np.int64]
@@ -35,6 +36,8 @@ class Source(NamedTuple):
     ----------
     layer
         Whose ofmaps they are.
+    region
+        Nodes that hold the fmaps.
     parts
         One scheme per place of the fmaps (a PartitionArray of K schemes).
     number
@@ -42,6 +45,7 @@ class Source(NamedTuple):
     """
 
     layer: Layer
+    region: NodeRegion
     parts: PartitionArray
     number: int
 
@@ -80,14 +84,13 @@ class Step(NamedTuple):
 
 def make_step(name: str, space: LayerSpace, producers: Sequence[Source]) -> Step:
     """Find the hops of a layer's ifmaps from all places of its producers."""
-    region = space.setting.resource.src_data_region
     hops: dict[int, Floats] = {}
     channel = 0
     for source in producers:
         placement = None
         if not space.no_hops:
             frng = fmap_range(source.layer, space.batch_size, channel)
-            placement = Placement.of_schemes(frng, region, source.parts)
+            placement = Placement.of_schemes(frng, source.region, source.parts)
         table = space.ifmap_hops(placement, len(source.parts))
         hops[source.number] = hops.get(source.number, 0) + table
         channel += source.layer.nofm

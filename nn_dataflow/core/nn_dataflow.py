@@ -175,7 +175,7 @@ class NNDataflow:
         network, resource = self.network, self._layer_resource()
         outside = [None, *network.ext_layers()]
         sources = {
-            name: Source(layer, starts, 0)
+            name: Source(layer, resource.src_data_region, starts, 0)
             for name, layer in zip(outside, self._inputs(), strict=True)
         }
         steps: list[Step] = []
@@ -184,7 +184,7 @@ class NNDataflow:
             space = self.layer_sched_dict[name].space(resource, options)
             _, places = space.ofmap_places()
             producers = [sources[prev] for prev in network.prevs(name)]
-            sources[name] = Source(network[name], places, number + 1)
+            sources[name] = Source(network[name], resource.dst_data_region, places, number + 1)
             columns = list(dict.fromkeys(source.number for source in producers))
             key = (space, tuple((s.layer, s.parts, columns.index(s.number)) for s in producers))
             if key not in known:

@@ -83,11 +83,9 @@ def gen_partition(
 
     Examples
     --------
-    >>> from types import SimpleNamespace
+    >>> from nn_dataflow.core.option import Option
     >>> from nn_dataflow.core.phy_dim2 import PhyDim2
-    >>> options = SimpleNamespace(
-    ...     partition_hybrid=True, partition_batch=False, partition_ifmaps=False
-    ... )
+    >>> options = Option(partition_hybrid=True)
     >>> for part in gen_partition(ConvLayer(64, 64, 28, 3), 8, PhyDim2(1, 2), options):
     ...     print(part.order, part.pdims[pe.OUTP], part.pdims[pe.OFMP])
     (0, 2, 3, 1) PhyDim2(h=1, w=1) PhyDim2(h=1, w=2)
@@ -130,11 +128,9 @@ def partition_array(
 
     Examples
     --------
-    >>> from types import SimpleNamespace
+    >>> from nn_dataflow.core.option import Option
     >>> from nn_dataflow.core.phy_dim2 import PhyDim2
-    >>> options = SimpleNamespace(
-    ...     partition_hybrid=True, partition_batch=True, partition_ifmaps=True
-    ... )
+    >>> options = Option(partition_hybrid=True, partition_batch=True, partition_ifmaps=True)
     >>> len(partition_array(ConvLayer(64, 64, 28, 3), 8, PhyDim2(1, 4), options))
     13
     """
@@ -153,6 +149,17 @@ def search_partitions(
     Hybrid schemes must divide approximately, others need not; and a layer that nothing divides has
     its fallback scheme only while it has no other. So that more options never lose a schedule, the
     schemes of fewer options follow those of all, each once.
+
+    Examples
+    --------
+    >>> from nn_dataflow.core.option import Option
+    >>> from nn_dataflow.core.phy_dim2 import PhyDim2
+    >>> layer, nodes = ConvLayer(512, 24, 14, 1), PhyDim2(4, 4)
+    >>> options = Option(partition_hybrid=True)
+    >>> [
+    ...     len(find(layer, 4, nodes, options)) for find in (partition_array, search_partitions)
+    ... ]
+    [4, 5]
     """
     found: dict[tuple[object, ...], None] = {}
     for hybrid in sorted({options.partition_hybrid, False}, reverse=True):
@@ -176,7 +183,7 @@ def input_layout_partitions(
 ) -> PartitionArray:
     """Return the distinct ways to lay out the inputs of a network on a region.
 
-    The schemes are those of the input layer on the dimension of the region, at least the fallback,
+    The schemes are those that a search tries for the input layer on the dimension of the region,
     projected on it for fmaps. Two are the same if they put the same ranges on the same nodes, for
     the input and all external layers; the first one is kept.
 
@@ -196,13 +203,11 @@ def input_layout_partitions(
 
     Examples
     --------
-    >>> from types import SimpleNamespace
     >>> from nn_dataflow.core.layer import InputLayer
     >>> from nn_dataflow.core.node_region import NodeRegion
+    >>> from nn_dataflow.core.option import Option
     >>> from nn_dataflow.core.phy_dim2 import PhyDim2
-    >>> options = SimpleNamespace(
-    ...     partition_hybrid=True, partition_batch=True, partition_ifmaps=True
-    ... )
+    >>> options = Option(partition_hybrid=True, partition_batch=True, partition_ifmaps=True)
     >>> memory = NodeRegion(PhyDim2(1, 2), PhyDim2(0, 0), type=NodeRegion.DRAM)
     >>> parts = input_layout_partitions([InputLayer(8, 16)], 4, memory, options)
     >>> len(partition_array(InputLayer(8, 16), 4, memory.dim, options)), len(parts)

@@ -17,7 +17,7 @@ from nn_dataflow.core.blocking_model import BlockingModel
 from nn_dataflow.core.blocking_search import frontier
 from nn_dataflow.core.blocking_space import BlockingSpace
 from nn_dataflow.core.cost import Cost
-from nn_dataflow.core.loop_blocking import gen_loopblocking, skip_conv, solved_points
+from nn_dataflow.core.loop_blocking import gen_loopblocking, skip_conv
 from nn_dataflow.core.loop_blocking_scheme import LoopBlockingScheme
 from nn_dataflow.core.loop_blocking_solver import gen_loopblocking_gbuf_reside
 from nn_dataflow.core.loop_blocking_space import FREE, TopLoops
@@ -455,7 +455,7 @@ def test_local_region_keeps_the_first_that_fit():
 @given(searches(conv=True, tops=True, max_candidates=36 * 2000))
 @settings(max_examples=60, deadline=None)
 def test_solver_takes_the_place_of_the_search(case):
-    """Its valid schemes, in its order, without ranking or cut."""
+    """Its valid schemes, each once, in its order, without ranking or cut."""
     nld, resource, options, cost, tops = case
     options = options._replace(sw_solve_loopblocking=True)
     found = list(gen_loopblocking(nld, resource, None, constraint_of(tops), cost, options))
@@ -465,9 +465,7 @@ def test_solver_takes_the_place_of_the_search(case):
         if independent(tops).is_valid_top_bl(bl_ts[0], bl_ords[0])
         and ref.evaluate(nld, bl_ts, bl_ords, resource, options)["valid"]
     ]
-    assert [(s.bl_ts, s.bl_ords) for s in found] == expected
-    points = solved_points(BlockingModel(nld, resource, options), tops, cost, options)
-    assert len(points.time) == len(found)
+    assert [(s.bl_ts, s.bl_ords) for s in found] == list(dict.fromkeys(expected))
 
 
 def test_local_region_is_searched_although_the_solver_is_asked_for():

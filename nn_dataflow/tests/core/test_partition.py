@@ -305,7 +305,7 @@ def test_input_layouts_are_tried_once(layers, batch, nodes):
     memory = NodeRegion(PhyDim2(*nodes), PhyDim2(0, 0), type=NodeRegion.DRAM)
     parts = [
         part.projection(memory, appl2frng=True)
-        for part in partition.gen_partition(layers[0], batch, memory.dim, ALL, guaranteed=True)
+        for part in searched(layers[0], batch, memory.dim, ALL)
     ]
     seen = {}
     for key, part in zip(
@@ -317,6 +317,57 @@ def test_input_layouts_are_tried_once(layers, batch, nodes):
     ours = partition.input_layout_partitions(layers, batch, memory, ALL)
     assert [PartitionScheme.of_row(ours, row) for row in range(len(ours))] == list(seen.values())
     assert len(ours) < len(parts)
+
+
+def searched(layer, batch, nodes, options):
+    """Schemes of the options, then those of fewer options that are not among them."""
+    fewer = [
+        options._replace(partition_hybrid=hybrid, partition_ifmaps=ifmaps, partition_batch=batches)
+        for hybrid in (True, False)
+        for ifmaps in (True, False)
+        for batches in (True, False)
+        if hybrid <= options.partition_hybrid
+        and ifmaps <= (options.partition_ifmaps and hybrid)
+        and batches <= options.partition_batch
+    ]
+    return list(
+        dict.fromkeys(
+            part
+            for some in fewer
+            for part in partition.gen_partition(layer, batch, nodes, some, guaranteed=True)
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        ConvLayer(512, 24, 14, 1),  # hybrid schemes do not cut 14 rows in 4
+        FCLayer(2, 2),  # only the fallback while the batch stays whole
+        ConvLayer(64, 64, 28, 3),
+        PoolingLayer(32, 7, 3, 2),
+    ],
+)
+def test_more_options_never_lose_a_scheme(layer):
+    nodes = PhyDim2(4, 4)
+    tried = {
+        options: partition.search_partitions(layer, 8, nodes, options)
+        for options in (
+            Option(partition_batch=batch, partition_hybrid=hybrid, partition_ifmaps=ifmaps)
+            for batch in (False, True)
+            for hybrid in (False, True)
+            for ifmaps in (False, hybrid)
+        )
+    }
+    for options, parts in tried.items():
+        schemes = [PartitionScheme.of_row(parts, row) for row in range(len(parts))]
+        assert schemes == searched(layer, 8, nodes, options)
+        for fewer, others in tried.items():
+            flags = zip(fewer[5:8], options[5:8], strict=True)
+            if all(one <= other for one, other in flags):
+                assert {PartitionScheme.of_row(others, row) for row in range(len(others))} <= set(
+                    schemes
+                )
 
 
 def test_layouts_that_differ_only_in_empty_parts():
