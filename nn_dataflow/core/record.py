@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Records: immutable values with named fields that are checked however they are made.
 
-Decides that a copy with some fields replaced is as valid as a new value (docs/model/hardware.md
-section 10, limit 10), for all value types of the model, and what counts as a number in their
-fields: NumPy's scalars do, booleans do not (limit 5).
+Decides that a copy with some fields replaced is as valid as a new value (docs/differences.md,
+E10), for all value types of the model, and what counts as a number in their fields: NumPy's
+scalars do, booleans do not.
 """
 
 from __future__ import annotations

@@ -342,7 +342,7 @@ class TestAllocate:
 
 
 class TestAllocateOnFoldedRegion:
-    """Correction E8: allocations lie inside a folded region (section 10, limit 1)."""
+    """Correction E8: allocations lie inside a folded region."""
 
     def test_strip_of_one_row(self):
         region = _region((1, 8), wtot=4, wbeg=2)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Two-dimensional sizes against docs/model/hardware.md section 3 and section 10, limit 2."""
+"""Two-dimensional sizes against docs/model/hardware.md section 3."""
 
 import operator
 import pickle

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Records are checked however they are made (docs/model/hardware.md section 10, limit 10)."""
+"""Records are checked however they are made (docs/differences.md, E10)."""
 
 import copy
 import math
