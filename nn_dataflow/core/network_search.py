@@ -102,13 +102,16 @@ class NetworkSearch:
     def run(self) -> list[Trace]:
         """Find the best schedules: (start, (row, point) of each step), best first."""
         first = self._pass(self._best_choices, self._keep_best)
-        if self.failed is not None:
+        if len(first) <= len(self.steps):
+            self.failed = len(first) - 1
             return []
         self._set_limit(first)
         self._find_bounds()
-        self._set_limit(self._pass(self._kept_choices, self._keep_promising))
+        guided = self._pass(self._kept_choices, self._keep_promising)
+        self._set_limit(guided)
         self._prune()
-        return self._traces(self._pass(self._kept_choices, self._keep_unbeaten))
+        exact = self._pass(self._kept_choices, self._keep_unbeaten)
+        return self._best_traces([first, guided, exact])
 
     def _set_limit(self, history: Sequence[Prefixes]) -> None:
         """Lower the limit to the worst of the `num` best whole schedules."""
@@ -236,7 +239,7 @@ class NetworkSearch:
         choose: Callable[[int, Ints], tuple[Choices, Floats]],
         keep: Callable[[int, Prefixes], Prefixes],
     ) -> list[Prefixes]:
-        """Extend prefixes layer by layer; give the prefixes after every layer."""
+        """Extend prefixes layer by layer; give those after every layer that has any."""
         starts = np.arange(self.num_starts)
         places = np.full((self.num_starts, len(self.steps) + 1), -1, dtype=np.int64)
         places[:, 0] = starts
@@ -245,7 +248,6 @@ class NetworkSearch:
         for number in range(len(self.steps)):
             found = keep(number, self._extended(number, history[-1], choose))
             if not len(found.cost):
-                self.failed = number
                 break
             history.append(found)
         return history
@@ -325,17 +327,28 @@ class NetworkSearch:
         one, two = self._values(*self._prefix_bounds(number, found))
         return take(found, np.sort(np.lexsort((two, one))[:most]))
 
-    def _traces(self, history: Sequence[Prefixes]) -> list[Trace]:
-        last = history[-1]
-        traces = []
-        for index in goal_order(last.cost, last.time, self.goal)[: self.num].tolist():
-            chosen = []
-            at = index
-            for prefixes in reversed(history[1:]):
-                chosen.append((int(prefixes.row[at]), int(prefixes.point[at])))
-                at = int(prefixes.prev[at])
-            traces.append((at, chosen[::-1]))
-        return traces
+    def _best_traces(self, passes: Sequence[Sequence[Prefixes]]) -> list[Trace]:
+        """The best whole schedules of some passes, each once, equal ones in candidate order."""
+        found: dict[tuple[Any, ...], tuple[float, float]] = {}
+        for history in passes:
+            if len(history) > len(self.steps):
+                last = history[-1]
+                for index in range(len(last.cost)):
+                    cost_time = float(last.cost[index]), float(last.time[index])
+                    found.setdefault(_trace(history, index), cost_time)
+        traces = sorted(found)
+        cost, time = np.array([found[trace] for trace in traces]).T
+        order = goal_order(cost, time, self.goal)[: self.num].tolist()
+        return [(traces[n][0], list(traces[n][1:])) for n in order]
+
+
+def _trace(history: Sequence[Prefixes], index: int) -> tuple[Any, ...]:
+    """Start, and (row, point) of every layer, of one of the last prefixes."""
+    chosen = []
+    for prefixes in reversed(history[1:]):
+        chosen.append((int(prefixes.row[index]), int(prefixes.point[index])))
+        index = int(prefixes.prev[index])
+    return (index, *reversed(chosen))
 
 
 def _keys(cost: Floats, time: Floats, goal: str) -> tuple[Floats, Floats]:

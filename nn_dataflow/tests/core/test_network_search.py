@@ -16,6 +16,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from nn_dataflow.core import network_search
+from nn_dataflow.core.columns import take
 from nn_dataflow.core.cost import Cost
 from nn_dataflow.core.layer import ConvLayer, EltwiseLayer, InputLayer
 from nn_dataflow.core.map_strategy import MapStrategyEyeriss
@@ -95,6 +96,21 @@ def test_few_guided_prefixes_do_not_matter(case):
     assert all(map(rs.close, *(keys_of(case[4].opt_goal, found) for found in (wide, narrow))))
     assert len(wide) == len(narrow)
     assert (dataflow.failure is None) == bool(narrow)
+
+
+def test_guided_prefixes_may_all_be_dead_ends(monkeypatch):
+    """The pass that looks for a better limit may end early, which is no failure of a layer."""
+    case = residual(), 2, machine(), DEAR_HOPS, Option(partition_hybrid=True), MapStrategyEyeriss
+    expected, _ = searched(*case)
+
+    def keep_none(_search, number, found):
+        return take(found, slice(0, None if number == 0 else 0))
+
+    monkeypatch.setattr(network_search.NetworkSearch, "_keep_promising", keep_none)
+    found, dataflow = searched(*case)
+    assert keys_of("e", found) == keys_of("e", expected)
+    assert len(found) == 1
+    assert dataflow.failure is None
 
 
 @given(network_searches())
