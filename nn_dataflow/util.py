@@ -338,6 +338,10 @@ class HashableDict(dict[K, V]):
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (dict(self),)
 
+    def copy(self) -> "HashableDict[K, V]":
+        """Return one of the same type and content, which is this one."""
+        return self
+
     def _refuse(self, *_args: Any, **_kwargs: Any) -> NoReturn:
         raise TypeError(f"{type(self).__name__}: an immutable dict cannot be changed")
 

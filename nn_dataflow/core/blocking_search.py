@@ -55,6 +55,7 @@ class Points(NamedTuple):
     bl_ts: Ints  # (n, 3, 3)
     bl_ords: Ints  # (n, 2, 3)
     keep_filters: Bools  # (n,) see BlockingModel.evaluate
+    scheme: Ints  # (n,) equal for variants of a scheme that keep and that stream the filters
 
 
 class _Found(NamedTuple):
@@ -339,4 +340,5 @@ class _Archive:
             bl_ts=bl_ts,
             bl_ords=bl_ords,
             keep_filters=np.array([f != STREAMED for f in filters], dtype=bool),
+            scheme=np.array([f.scheme for f in kept], dtype=np.int64),
         )

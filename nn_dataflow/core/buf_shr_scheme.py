@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 _WHOLE = 1e-6
 """A fetch width this little above a whole number counts as whole."""
 
+_NAMES = ("FIL", "IFM", "OFM")
+
 
 class _Group(NamedTuple):
     """Nodes that use the same data: their number along each dimension, and how far apart."""
@@ -92,6 +94,12 @@ class BufShrScheme:
             )
         loops = ConvLayer.data_loops() if data_loops is None else data_loops
         self._groups = tuple(_sharing_group(node_region, part, loops[dce]) for dce in range(de.NUM))
+
+    def __repr__(self) -> str:
+        groups = ", ".join(
+            f"{name}={group.dim}" for name, group in zip(_NAMES, self._groups, strict=True)
+        )
+        return f"{type(self).__name__}({groups})"
 
     def dim(self, dce: int) -> PhyDim2:
         """Return the dimension of the groups of a data category, in nodes."""

@@ -301,6 +301,10 @@ class FmapRangeMap(Generic[V]):
             self._sorted = True
         return list(self._values.items())
 
+    def __repr__(self) -> str:
+        items = ", ".join(f"{frng!r}: {val!r}" for frng, val in self.items())
+        return f"{type(self).__name__}({{{items}}})"
+
     def copy(self) -> FmapRangeMap[V]:
         """Return an independent map with the same content."""
         twin: FmapRangeMap[V] = FmapRangeMap()

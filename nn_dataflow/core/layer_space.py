@@ -21,7 +21,7 @@ from .mapping_space import MappingSpace
 from .partition import PartitionHops, search_partitions
 from .partition_scheme import PartitionScheme
 from .placement import Placement
-from .ranking import TIE, goal_order
+from .ranking import exceeds, goal_keys, goal_order
 from .search_effort import SearchEffort
 
 if TYPE_CHECKING:
@@ -208,6 +208,25 @@ class LayerSpace:
         hops = choices.scale * ifmap_hops[self.row_part[choices.row]]
         return choices.base + self.setting.cost.noc_hop * hops
 
+    def distinct(self, choices: Choices, energy: Floats, hop_costs: HopCosts, goal: str) -> Ints:
+        """Schedules without those of which a better variant treats the filters differently."""
+        if not self.setting.resource.no_time_mux:
+            return np.arange(len(energy))
+        order = goal_order(energy, choices.time, goal)
+        return np.sort(self._distinct(choices, order, hop_costs))
+
+    def _distinct(self, choices: Choices, order: Ints, hop_costs: HopCosts) -> Ints:
+        """Of schedules in an order, the first of each scheme (see Points.scheme)."""
+        if not self.setting.resource.no_time_mux:
+            return order
+        first: dict[tuple[int, int], int] = {}
+        for index in order.tolist():
+            row = int(choices.row[index])
+            mapping = int(self.row_mapping[row])
+            points = self.mappings[mapping].points(hop_costs[mapping], self.effort)
+            first.setdefault((row, int(points.scheme[choices.point[index]])), index)
+        return np.array(list(first.values()), dtype=np.int64)
+
     def best(
         self, ifmap_hops: Floats, hop_costs: HopCosts, goal: str, num: int
     ) -> tuple[Choices, Floats]:
@@ -235,7 +254,7 @@ class LayerSpace:
             both = join([found, more])
             both = take(both, np.lexsort((both.point, both.row)))
             energy = self.energy(both, ifmap_hops)
-            order = goal_order(energy, both.time, goal)[:num]
+            order = self._distinct(both, goal_order(energy, both.time, goal), hop_costs)[:num]
             found, energy = take(both, order), energy[order]
         return found, energy
 
@@ -279,6 +298,8 @@ class LayerSpace:
 
     def too_small(self) -> str:
         """Say which capacity no schedule of the layer keeps to."""
+        if not self.mappings:
+            return "no array mapping of this strategy suits it"
         resource = self.setting.resource
         regf = min(sum(m.nld.usize_regf) for m in self.mappings)
         gbuf = min(
@@ -320,20 +341,6 @@ def is_single_place(resource: Resource) -> bool:
         resource.dst_data_region,
     )
     return len({tuple(c) for region in regions for c in region.coordinates().tolist()}) == 1
-
-
-def goal_keys(cost: Floats, time: NDArray[Any], goal: str) -> tuple[Floats, Floats]:
-    """First and second ranking key under a goal."""
-    if goal == "ed":
-        return cost * time, cost
-    return (cost, time.astype(float)) if goal == "e" else (time.astype(float), cost)
-
-
-def exceeds(bound: Sequence[float], value: Sequence[float]) -> bool:
-    """Whether ranking keys are certainly worse than others."""
-    if bound[0] > value[0] + TIE * abs(value[0]):
-        return True
-    return bound[0] >= value[0] and bound[1] > value[1] + TIE * abs(value[1])
 
 
 def _node_key(dims: Sequence[int]) -> tuple[int, ...]:

@@ -74,9 +74,11 @@ def solved_points(model: BlockingModel, tops: TopLoops, cost: Cost, options: Opt
     bl_ts = np.array([ts for ts, _ in schemes], dtype=np.int64).reshape(-1, 3, le.NUM)
     bl_ords = np.array([ords for _, ords in schemes], dtype=np.int64).reshape(-1, 2, le.NUM)
     keep = np.ones(len(schemes), dtype=bool)
+    number = np.arange(len(schemes))
     if model.may_pin:  # the solver does not say whether filters that could stay on chip do
         bl_ts, bl_ords = bl_ts.repeat(2, axis=0), bl_ords.repeat(2, axis=0)
         keep = np.tile([True, False], len(schemes))
+        number = number.repeat(2)
     evaluation = model.evaluate(bl_ts, bl_ords, keep)
     useful = evaluation.valid & (keep | ~evaluation.pinned)
     points = Points(
@@ -86,6 +88,7 @@ def solved_points(model: BlockingModel, tops: TopLoops, cost: Cost, options: Opt
         bl_ts=bl_ts,
         bl_ords=bl_ords,
         keep_filters=keep,
+        scheme=number,
     )
     return take(points, useful)
 

@@ -76,6 +76,8 @@ class NetworkBounds:
         By (source, consumer): what is charged to each place of the source's fmaps.
     least
         Least cost of every factor after messages; their sum is the bound.
+    num_sweeps
+        Sweeps done.
     """
 
     def __init__(self, factors: Sequence[Factor], target: float, message: Messages) -> None:
@@ -89,15 +91,20 @@ class NetworkBounds:
                 fresh = np.zeros(factors[source].num_places)
                 self.message[source, number] = fresh if known is None else known.copy()
         self._moves = [_moves(factor) for factor in factors]
-        bound = -np.inf
-        for _ in range(MAX_SWEEPS):
-            self._sweep_forward()
-            self._sweep_backward()
-            self.least = [float(self.reduced(n).min()) for n in range(len(factors))]
-            risen = sum(self.least)
-            if not risen > bound + RISE * abs(bound) or risen >= target * (1 - 1e-12):
+        self.num_sweeps = 0
+        bound, risen = -np.inf, self._sweep()
+        while self.num_sweeps < MAX_SWEEPS and risen - bound > RISE * abs(risen):
+            if risen >= target * (1 - RISE):
                 break
-            bound = risen
+            bound, risen = risen, self._sweep()
+
+    def _sweep(self) -> float:
+        """Move cost forward and backward once; give the bound."""
+        self._sweep_forward()
+        self._sweep_backward()
+        self.least = [float(self.reduced(number).min()) for number in range(len(self.factors))]
+        self.num_sweeps += 1
+        return self.bound()
 
     def bound(self) -> float:
         """Lower bound on the cost of the network."""

@@ -16,9 +16,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from .columns import join, take
-from .layer_space import goal_keys
 from .network_bounds import Factor, NetworkBounds
-from .ranking import TIE, goal_order, levels
+from .ranking import TIE, goal_keys, goal_order, levels
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -120,7 +119,7 @@ class NetworkSearch:
             return
         worst = goal_order(found.cost, found.time, self.goal)[self.num - 1]
         cost, time = float(found.cost[worst]), float(found.time[worst])
-        limit = _keys(np.array(cost), np.array(time), self.goal)
+        limit = goal_keys(np.array(cost), np.array(time), self.goal)
         if (float(limit[0]), float(limit[1])) < self.limit:
             self.limit = (float(limit[0]), float(limit[1]))
             self.limit_at = (cost, time)
@@ -210,7 +209,7 @@ class NetworkSearch:
         line c + w t = L, if that lies above the bounds of c and t.
         """
         cost = mixed[0]
-        one, two = _keys(cost, time, self.goal)
+        one, two = goal_keys(cost, time, self.goal)
         for weight, total in zip(self.weights[1:], mixed[1:], strict=True):
             ends = np.minimum(cost * (total - cost) / weight, (total - weight * time) * time)
             one = np.where(cost + weight * time < total, ends, one)
@@ -258,9 +257,9 @@ class NetworkSearch:
         """All extensions of prefixes by a layer, prefixes of equal places together."""
         step = self.steps[number]
         found: list[Prefixes] = []
-        states, group_of = np.unique(current.places[:, step.sources], axis=0, return_inverse=True)
-        for state, group in zip(states, _groups(group_of.ravel()), strict=True):
-            choices, energy = choose(number, state)
+        seen = current.places[:, step.sources]
+        for group in _groups_of_equal(seen):
+            choices, energy = choose(number, seen[group[0]])
             num = len(energy)
             prev = np.repeat(group, num)
             row = np.tile(choices.row, len(group))
@@ -290,7 +289,9 @@ class NetworkSearch:
     def _kept_choices(self, number: int, state: Ints) -> tuple[Choices, Floats]:
         """All schedules of a layer that may be within the limit."""
         step, table = self.steps[number], self.tables[number]
-        return table, step.space.energy(table, step.ifmap_hops(state.tolist()))
+        energy = step.space.energy(table, step.ifmap_hops(state.tolist()))
+        distinct = step.space.distinct(table, energy, step.hop_costs, self.goal)
+        return take(table, distinct), energy[distinct]
 
     def _keep_best(self, _number: int, found: Prefixes) -> Prefixes:
         """The best prefixes under the goal, in candidate order."""
@@ -313,10 +314,9 @@ class NetworkSearch:
         found = take(found, self._within(*self._prefix_bounds(number, found)))
         if not len(found.cost):
             return found
-        _, group_of = np.unique(found.places, axis=0, return_inverse=True)
         kept = [
             group[unbeaten(found.cost[group], found.time[group], self.goal, self.num)]
-            for group in _groups(group_of.ravel())
+            for group in _groups_of_equal(found.places[:, self.live[number]])
         ]
         return take(found, np.sort(np.concatenate(kept)))
 
@@ -351,16 +351,14 @@ def _trace(history: Sequence[Prefixes], index: int) -> tuple[Any, ...]:
     return (index, *reversed(chosen))
 
 
-def _keys(cost: Floats, time: Floats, goal: str) -> tuple[Floats, Floats]:
-    """Ranking keys, the second of no weight for goal 'ed'."""
-    one, two = goal_keys(cost, time, goal)
-    return one, np.zeros_like(two) if goal == "ed" else two
-
-
-def _groups(group_of: Ints) -> list[Ints]:
-    """Indices of every group, ascending."""
-    order = np.argsort(group_of, kind="stable")
-    return np.split(order, np.flatnonzero(np.diff(group_of[order])) + 1)
+def _groups_of_equal(places: Ints) -> list[Ints]:
+    """Indices of the rows of each group of equal rows (m, columns), ascending."""
+    if len(places) == 1 or not places.shape[1]:
+        return [np.arange(len(places))]
+    order = np.lexsort(places.T)
+    ordered = places[order]
+    changes = (ordered[1:] != ordered[:-1]).any(axis=1)
+    return np.split(order, np.flatnonzero(changes) + 1)
 
 
 def unbeaten(cost: Floats, time: Ints, goal: str, num: int) -> Ints:

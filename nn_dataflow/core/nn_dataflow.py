@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from .cost import Cost
 from .data_layout import DataLayout
+from .layer import ConvLayer
 from .layer_order import schedule_order
 from .layer_space import fmap_range
 from .map_strategy import MapStrategy
@@ -21,6 +22,7 @@ from .network_step import Source, Step, make_step
 from .nn_dataflow_scheme import NNDataflowScheme
 from .partition import input_layout_partitions
 from .partition_scheme import PartitionScheme
+from .record import is_integer
 from .resource import Resource
 from .scheduling import Scheduling, check_supported, make_result
 from .search_effort import SearchEffort
@@ -33,6 +35,10 @@ if TYPE_CHECKING:
     from .layer import Layer
     from .option import Option
     from .partition_array import PartitionArray
+
+
+# Counts beyond this are refused: some bits below what 64 hold.
+MAX_COUNT = 1 << 62
 
 
 class NNDataflow:
@@ -61,7 +67,8 @@ class NNDataflow:
     TypeError
         If an argument is of the wrong type.
     ValueError
-        If the batch size is not a positive whole number.
+        If the batch size is not positive, or a layer so large that counts of its words, hops or
+        cycles may exceed 64 bits.
     """
 
     def __init__(
@@ -82,12 +89,13 @@ class NNDataflow:
             raise TypeError(
                 f"NNDataflow: map_strategy must be a subclass of MapStrategy, got {map_strategy!r}"
             )
-        if not isinstance(batch_size, int) or isinstance(batch_size, bool) or batch_size < 1:
-            raise ValueError(
-                f"NNDataflow: batch_size must be a positive whole number, got {batch_size!r}"
-            )
+        if not is_integer(batch_size):
+            raise TypeError(f"NNDataflow: batch_size must be a whole number, got {batch_size!r}")
+        if batch_size < 1:
+            raise ValueError(f"NNDataflow: batch_size must be at least 1, got {batch_size!r}")
+        _check_counts(network, int(batch_size), resource)
         self.network = network
-        self.batch_size = batch_size
+        self.batch_size = int(batch_size)
         self.resource = resource
         self.cost = cost
         self.map_strategy = map_strategy
@@ -221,6 +229,30 @@ class NNDataflow:
                 step.space, row, point, hops, step.hop_costs, (number, 0, 0)
             )
         return scheme
+
+
+def _check_counts(network: Network, batch_size: int, resource: Resource) -> None:
+    """Refuse layers whose counts may exceed 64 bits.
+
+    An operation moves at most 4 words per level, each over at most the diameter of the machine,
+    or at the bandwidth of the memory; a division rounded up makes at most one part per node.
+    """
+    regions = (resource.proc_region, resource.dram_region)
+    corners = [tuple(c) for region in regions for c in region.coordinates().tolist()]
+    diameter = sum(max(axis) - min(axis) for axis in zip(*corners, strict=True))
+    factor = 8 * resource.proc_region.dim.size()
+    factor *= max(1, diameter, int(1 / min(1, resource.dram_bandwidth)))
+    for name in network:
+        layer = network[name]
+        counts = [layer.total_ops(batch_size), layer.total_ofmap_size(batch_size)]
+        counts.append(layer.total_ifmap_size(batch_size))
+        if isinstance(layer, ConvLayer):
+            counts.append(layer.total_filter_size())
+        if max(counts) * factor > MAX_COUNT:
+            raise ValueError(
+                f"NNDataflow: layer {name}: {max(counts)} operations or words are too many: on "
+                f"this machine at most {MAX_COUNT // factor} can be counted"
+            )
 
 
 def _no_progress(_done: int, _total: int, _name: str) -> None:

@@ -105,6 +105,8 @@ class Option(Record, _OptionFields):
         _check_names(cls._fields, args, kwargs)
         self = super().__new__(cls, *args, **kwargs)
         _check_bypass(self.sw_gbuf_bypass)
+        for name in _BOOLEANS:
+            _check_boolean(name, getattr(self, name))
         _check_combination(self)
         _check_limit("layer_pipeline_time_ovhd", self.layer_pipeline_time_ovhd)
         _check_limit("layer_pipeline_max_degree", self.layer_pipeline_max_degree)

@@ -8,21 +8,19 @@ word-hops of one scheme are those of `partition_hops` for an array of one.
 
 from __future__ import annotations
 
-import itertools
-from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nn_dataflow.util import approx_dividable, factorize
-
 from . import parallel_enum as pe
 from .fmap_range import FmapRange
-from .layer import ConvLayer, LocalRegionLayer
+from .int_range import IntRange
+from .layer import ConvLayer
 from .node_work import Intervals, fmap_rows, region_channels, window
 from .partition_array import PartitionArray
 from .partition_hops import PartitionHops, unit_nhops
 from .partition_scheme import PartitionScheme
+from .partition_space import allowed_dims, fallback, scheme_space
 from .placement import Placement
 
 if TYPE_CHECKING:
@@ -32,7 +30,6 @@ if TYPE_CHECKING:
     from .layer import Layer
     from .node_region import NodeRegion
     from .option import Option
-    from .partition_array import Bools, Ints
     from .partition_scheme import PartitionIndex
     from .phy_dim2 import PhyDim2
 
@@ -91,11 +88,11 @@ def gen_partition(
     (0, 2, 3, 1) PhyDim2(h=1, w=1) PhyDim2(h=1, w=2)
     (1, 2, 3, 0) PhyDim2(h=1, w=2) PhyDim2(h=1, w=1)
     """
-    space = _space(*dim_nodes)
-    chosen = np.flatnonzero(_allowed(layer, batch_size, space, options)[space.row])
+    space = scheme_space(*dim_nodes)
+    chosen = np.flatnonzero(allowed_dims(layer, batch_size, space, options)[space.row])
     if chosen.size:
         return map(space.scheme, chosen.tolist())
-    return iter([PartitionScheme.of_row(_fallback(layer, dim_nodes), 0)] if guaranteed else [])
+    return iter([PartitionScheme.of_row(fallback(layer, dim_nodes), 0)] if guaranteed else [])
 
 
 def partition_array(
@@ -134,10 +131,10 @@ def partition_array(
     >>> len(partition_array(ConvLayer(64, 64, 28, 3), 8, PhyDim2(1, 4), options))
     13
     """
-    space = _space(*dim_nodes)
-    chosen = _allowed(layer, batch_size, space, options)[space.row]
+    space = scheme_space(*dim_nodes)
+    chosen = allowed_dims(layer, batch_size, space, options)[space.row]
     if guaranteed and not chosen.any():
-        return _fallback(layer, dim_nodes)
+        return fallback(layer, dim_nodes)
     return PartitionArray(space.order[chosen], space.pdims[space.row[chosen]])
 
 
@@ -234,7 +231,7 @@ def input_layout_partitions(
 
 def proc_data_range(
     layer: Layer, batch_size: int, part: PartitionScheme, pidx: PartitionIndex
-) -> tuple[tuple[tuple[int, int], tuple[int, int]], FmapRange, FmapRange]:
+) -> tuple[tuple[IntRange, IntRange], FmapRange, FmapRange]:
     """Return what the node of one partition index processes.
 
     The ofmap part is that of the scheme. The ifmap part has the same batch; the padded rows
@@ -248,9 +245,9 @@ def proc_data_range(
 
     Returns
     -------
-    ((int, int), (int, int)), FmapRange, FmapRange
-        Ranges [beg, end) of ifmap and ofmap channels that select the filters, both empty in a
-        LocalRegion layer; ifmap part; ofmap part.
+    (IntRange, IntRange), FmapRange, FmapRange
+        Ranges of ifmap and ofmap channels that select the filters, both empty in a LocalRegion
+        layer; ifmap part; ofmap part.
 
     Raises
     ------
@@ -265,8 +262,10 @@ def proc_data_range(
     >>> filters, ifmap, ofmap = proc_data_range(
     ...     ConvLayer(4, 8, 5, 3, 2), 1, part, (zero, one, zero, zero)
     ... )
-    >>> filters, ifmap.beg_end("h"), ofmap.beg_end("h")
-    (((0, 4), (0, 4)), IntRange(beg=4, end=11), IntRange(beg=2, end=5))
+    >>> filters
+    (IntRange(beg=0, end=4), IntRange(beg=0, end=4))
+    >>> ifmap.beg_end("h"), ofmap.beg_end("h")
+    (IntRange(beg=4, end=11), IntRange(beg=2, end=5))
     """
     ofmap = part.fmap_range(
         FmapRange((0, 0, 0, 0), (batch_size, layer.nofm, layer.hofm, layer.wofm)), pidx
@@ -277,10 +276,10 @@ def proc_data_range(
         index = pidx[pe.INPP]
         cut = Intervals.of_cuts(layer.nifm, np.array([part.size(pe.INPP)]))
         chan_in = cut.pick(index[0] * part.pdims[pe.INPP].w + index[1])
-        filters = (chan_in.ends(), chan_out.ends())
+        filters = (IntRange(*chan_in.ends()), IntRange(*chan_out.ends()))
     else:
         chan_in = region_channels(layer, chan_out)
-        filters = ((0, 0), (0, 0))
+        filters = (IntRange(0, 0), IntRange(0, 0))
     extents = (
         batch.ends(),
         chan_in.ends(),
@@ -339,96 +338,3 @@ def unit_nhops_to_proc_region(  # published interface
         layer, batch_size, region, [part], filter_nodes, ifmap_layout, [ofmap_layout], options
     )
     return [int(count) for count in hops[0]]
-
-
-class _Space(NamedTuple):
-    """All schemes on an array of nodes, before the rules that depend on layer and options.
-
-    Scheme i has the hierarchy order ``order[i]`` and the dimensions ``pdims[row[i]]``.
-    """
-
-    pdims: Ints
-    size: Ints
-    order: Ints
-    row: Ints
-    made: dict[int, PartitionScheme]
-
-    def scheme(self, number: int) -> PartitionScheme:
-        """Return a scheme as an object, made when first asked for."""
-        if number not in self.made:
-            self.made[number] = PartitionScheme(
-                self.order[number].tolist(), self.pdims[self.row[number]].tolist()
-            )
-        return self.made[number]
-
-
-@lru_cache(maxsize=32)
-def _space(height: int, width: int) -> _Space:
-    """Combine all dimensions that obey rule 2 with their orders; read-only."""
-    tall = np.array(list(factorize(height, pe.NUM)), dtype=np.int64)
-    wide = np.array(list(factorize(width, pe.NUM)), dtype=np.int64)
-    pdims = np.stack([np.repeat(tall, len(wide), axis=0), np.tile(wide, (len(tall), 1))], axis=2)
-    partial = (pdims > 1) & (pdims < (height, width))
-    both: Bools = partial[:, :, 0] & partial[:, :, 1]
-    both[:, pe.OFMP] = False
-    pdims = pdims[~both.any(axis=1)]
-    shapes = (pdims > 1) @ np.array([2, 1])
-    orders = [_orders(tuple(shape)) for shape in shapes.tolist()]
-    row = np.repeat(np.arange(len(pdims)), [len(own) for own in orders])
-    order = np.array(list(itertools.chain.from_iterable(orders)), dtype=np.int64)
-    size = pdims[:, :, 0] * pdims[:, :, 1]
-    for array in (pdims, size, order, row):
-        array.flags.writeable = False
-    return _Space(pdims, size, order, row, {})
-
-
-@lru_cache(maxsize=256)
-def _orders(shapes: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
-    """Return the hierarchy orders, given which axes each kind splits: 2 · (h > 1) + (w > 1)."""
-    trivial = tuple(pae for pae in range(pe.NUM) if not shapes[pae])
-    others = [pae for pae in range(pe.NUM) if shapes[pae]]
-    return tuple(
-        trivial + nested
-        for nested in itertools.permutations(others)
-        if pe.BATP not in nested[1:]
-        and not any(
-            shapes[above] == 2 and shapes[below] == 1 and above != pe.BATP
-            for above, below in itertools.pairwise(nested)
-        )
-    )
-
-
-def _allowed(layer: Layer, batch_size: int, space: _Space, options: Option) -> Bools:
-    """Apply rules 1 and 3 to the dimensions of a space."""
-    outp, ofmp, batp, inpp = space.size.T
-    if not options.partition_hybrid and options.partition_ifmaps:
-        raise ValueError("gen_partition: partition_ifmaps needs partition_hybrid")
-    allowed: Bools = batch_size % batp == 0
-    if not options.partition_batch:
-        allowed &= batp == 1
-    if not options.partition_hybrid:
-        point = layer.hofm == layer.wofm == 1
-        allowed &= (inpp == 1) & ((ofmp if point else outp) == 1)
-        return allowed
-    allowed &= _dividable(layer.nofm, outp)
-    allowed &= _dividable(layer.hofm, space.pdims[:, pe.OFMP, 0])
-    allowed &= _dividable(layer.wofm, space.pdims[:, pe.OFMP, 1])
-    if not options.partition_ifmaps or isinstance(layer, LocalRegionLayer):
-        allowed &= inpp == 1
-    elif isinstance(layer, ConvLayer):
-        allowed &= _dividable(layer.nifm, inpp)
-    return allowed
-
-
-def _dividable(total: int, counts: Ints) -> Bools:
-    table: Bools = np.zeros(int(counts.max()) + 1, dtype=np.bool_)
-    for count in set(counts.tolist()):
-        table[count] = approx_dividable(total, count)
-    return table[counts]
-
-
-def _fallback(layer: Layer, dim_nodes: PhyDim2) -> PartitionArray:
-    """Split by ofmap, or by output channels where the ofmap is a single point."""
-    pdims = np.ones((1, pe.NUM, 2), dtype=np.int64)
-    pdims[0, pe.OUTP if layer.hofm == layer.wofm == 1 else pe.OFMP] = dim_nodes
-    return PartitionArray([range(pe.NUM)], pdims)

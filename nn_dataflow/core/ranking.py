@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     Ints = NDArray[np.int64]
@@ -42,6 +44,27 @@ def goal_order(cost: Floats, time: NDArray[Any], goal: str) -> Ints:
     if goal == "d":
         return np.lexsort((energy, delay))
     return np.lexsort((delay, energy, levels(cost * time)))
+
+
+def goal_keys(cost: Floats, time: NDArray[Any], goal: str) -> tuple[Floats, Floats]:
+    """First and second ranking key under a goal; for 'ed' only the product counts.
+
+    Examples
+    --------
+    >>> one, two = goal_keys(np.array([2.0]), np.array([3]), "d")
+    >>> one.tolist(), two.tolist()
+    ([3.0], [2.0])
+    """
+    if goal == "ed":
+        return cost * time, np.zeros_like(cost)
+    return (cost, time.astype(float)) if goal == "e" else (time.astype(float), cost)
+
+
+def exceeds(bound: Sequence[float], value: Sequence[float]) -> bool:
+    """Whether ranking keys are certainly worse than others."""
+    if bound[0] > value[0] + TIE * abs(value[0]):
+        return True
+    return bound[0] >= value[0] and bound[1] > value[1] + TIE * abs(value[1])
 
 
 def levels(values: NDArray[Any]) -> Ints:

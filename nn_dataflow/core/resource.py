@@ -39,9 +39,10 @@ class Resource(Record, _ResourceFields):
     proc_region : NodeRegion
         Compute nodes, type `NodeRegion.PROC`, at least one.
     dram_region : NodeRegion
-        All memory nodes, type `NodeRegion.DRAM`; filters may come from any of them.
+        All memory nodes, type `NodeRegion.DRAM`, at least one; filters may come from any of them.
     src_data_region, dst_data_region : NodeRegion
-        Where the ifmaps come from and the ofmaps go to: memory, or the buffers of compute nodes.
+        Where the ifmaps come from and the ofmaps go to: memory, or the buffers of compute nodes;
+        at least one node each.
     dim_array : PhyDim2
         Height and width of the PE array of each node, in PEs.
     size_gbuf : int or float
@@ -61,7 +62,7 @@ class Resource(Record, _ResourceFields):
     TypeError
         If a field is missing, or of another type.
     ValueError
-        If a region has the wrong type, there is no compute node, a size is negative or NaN, or
+        If a region has the wrong type or no nodes, a size is negative or NaN, or
         `dim_array`, the bus width or the bandwidth is not positive.
 
     Examples
@@ -93,10 +94,6 @@ class Resource(Record, _ResourceFields):
         no_time_mux: bool,
     ) -> Self:
         _check_region("proc_region", proc_region, NodeRegion.PROC)
-        if proc_region.dim.size() <= 0:
-            raise ValueError(
-                f"Resource: proc_region must have at least one node, got {proc_region.dim}"
-            )
         _check_region("dram_region", dram_region, NodeRegion.DRAM)
         _check_region("src_data_region", src_data_region)
         _check_region("dst_data_region", dst_data_region)
@@ -128,6 +125,8 @@ def _check_region(name: str, region: object, region_type: int | None = None) -> 
     if region_type is not None and region.type != region_type:
         allowed = "PROC" if region_type == NodeRegion.PROC else "DRAM"
         raise ValueError(f"Resource: {name} must have type {allowed}, got {region}")
+    if region.dim.size() <= 0:
+        raise ValueError(f"Resource: {name} must have at least one node, got {region.dim}")
 
 
 def _check_dim_array(dim_array: object) -> None:

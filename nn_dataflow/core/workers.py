@@ -8,6 +8,7 @@ them are done here; many go to an executor in chunks.
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -62,7 +63,11 @@ class Workers:
             return
         tasks = [space.mappings[mapping].job(hop_costs) for space, mapping, hop_costs in jobs]
         chunks = [tasks[i : i + CHUNK] for i in range(0, len(tasks), CHUNK)]
-        found = (result for chunk in executor.map(_run, chunks) for result in chunk)
+        with warnings.catch_warnings():
+            # Threads of linear algebra libraries, which take no part, make fork warn.
+            warnings.filterwarnings("ignore", message=".*fork.*", category=DeprecationWarning)
+            results = executor.map(_run, chunks)
+        found = (result for chunk in results for result in chunk)
         for (space, mapping, hop_costs), (points, effort) in zip(jobs, found, strict=True):
             space.mappings[mapping].put(hop_costs, points)
             space.effort.add(effort)
@@ -72,9 +77,11 @@ class Workers:
             return self.executor
         if self._own is None:
             from concurrent.futures import ProcessPoolExecutor  # noqa: PLC0415 (slow to import)
-            from multiprocessing import get_context  # noqa: PLC0415
+            from multiprocessing import get_all_start_methods, get_context  # noqa: PLC0415
 
-            self._own = ProcessPoolExecutor(self.num_processes, mp_context=get_context("spawn"))
+            # Where there is fork, scripts need no guard against being run again in the children.
+            method = "fork" if "fork" in get_all_start_methods() else "spawn"
+            self._own = ProcessPoolExecutor(self.num_processes, mp_context=get_context(method))
         return self._own
 
 

@@ -5,13 +5,13 @@ Decides what a network name means and how a bad one is refused (docs/model/workl
 and 6.10). Every other file of this folder defines one network as ``NN``; none is loaded before it
 is asked for.
 """
+# ruff: noqa: PTH (pathlib takes longer to import than the whole package)
 
 from __future__ import annotations
 
 import importlib
 import os
 import types
-from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from nn_dataflow.core.layer import EltwiseLayer, FCLayer, InputLayer
@@ -20,8 +20,8 @@ from nn_dataflow.core.network import Network
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_FOLDER = Path(__file__).parent
-_loaded: dict[Path, Network] = {}
+_FOLDER = os.path.dirname(os.path.realpath(__file__))
+_loaded: dict[str, Network] = {}
 
 
 def all_networks() -> list[str]:
@@ -32,7 +32,8 @@ def all_networks() -> list[str]:
     >>> all_networks()[:3]
     ['alex_net', 'googlenet', 'lstm_gnmt']
     """
-    return sorted(path.stem for path in _FOLDER.glob("*.py") if not path.name.startswith("__"))
+    stems = (os.path.splitext(file) for file in os.listdir(_FOLDER))
+    return sorted(stem for stem, suffix in stems if suffix == ".py" and not stem.startswith("__"))
 
 
 def import_network(name: str | os.PathLike[str]) -> Network:
@@ -62,22 +63,25 @@ def import_network(name: str | os.PathLike[str]) -> Network:
     ImportError: unknown network 'alexnet', the closest known name is 'alex_net'
     """
     name = os.fspath(name)
-    path = Path(name)
-    if path.suffix == ".py" or path.name != name:
-        path = path.resolve()
-        if path.parent != _FOLDER.resolve():
+    if os.path.splitext(name)[1] == ".py" or os.path.basename(name) != name:
+        path = os.path.realpath(name)
+        if os.path.dirname(path) != _FOLDER:
             return _load(path, name, lambda: _run_file(path))
-        name = path.stem
+        name = _stem(path)
     if name in all_networks():
-        path = _FOLDER / f"{name}.py"
-        return _load(path, str(path), lambda: importlib.import_module(f"{__name__}.{name}"))
+        path = os.path.join(_FOLDER, f"{name}.py")
+        return _load(path, path, lambda: importlib.import_module(f"{__name__}.{name}"))
     import difflib  # noqa: PLC0415  # only for this message
 
     closest = difflib.get_close_matches(name, all_networks(), n=1, cutoff=0)[0]
     raise ImportError(f"unknown network {name!r}, the closest known name is {closest!r}")
 
 
-def _load(path: Path, shown: str, run: Callable[[], types.ModuleType]) -> Network:
+def _stem(path: str) -> str:
+    return os.path.splitext(os.path.basename(path))[0]
+
+
+def _load(path: str, shown: str, run: Callable[[], types.ModuleType]) -> Network:
     if path not in _loaded:
         try:
             network = getattr(run(), "NN", None)
@@ -92,24 +96,25 @@ def _load(path: Path, shown: str, run: Callable[[], types.ModuleType]) -> Networ
     return _loaded[path]
 
 
-def _run_file(path: Path) -> types.ModuleType:
-    module = types.ModuleType(path.stem)
-    module.__file__ = str(path)
-    code = compile(path.read_bytes(), path, "exec")
+def _run_file(path: str) -> types.ModuleType:
+    module = types.ModuleType(_stem(path))
+    module.__file__ = path
+    with open(path, "rb") as file:
+        code = compile(file.read(), path, "exec")
     exec(code, module.__dict__)  # noqa: S102  # a network file is a program by design
     return module
 
 
-def _refuse(path: Path, shown: str, exc: BaseException) -> NoReturn:
+def _refuse(path: str, shown: str, exc: BaseException) -> NoReturn:
     """Raise the ImportError that tells where in the file an exception came from, and why."""
     import traceback  # noqa: PLC0415  # only for this message
 
     place = f"network file {shown}"
-    frames = [f for f in traceback.extract_tb(exc.__traceback__) if f.filename == str(path)]
+    frames = [f for f in traceback.extract_tb(exc.__traceback__) if f.filename == path]
     if frames:
         place += f", line {frames[-1].lineno}, in `{frames[-1].line}`"
     reason = str(exc)
-    if isinstance(exc, SyntaxError) and exc.filename == str(path):
+    if isinstance(exc, SyntaxError) and exc.filename == path:
         place, reason = f"{place}, line {exc.lineno}", exc.msg
     elif isinstance(exc, OSError) and exc.strerror:
         reason = exc.strerror

@@ -257,7 +257,7 @@ def invalid_result() -> Result:
     }
 
 
-def evaluate(  # noqa: PLR0917
+def evaluate(
     nld: Any,
     bl_ts: Factors,
     bl_ords: Orders,

@@ -5,8 +5,6 @@ Every partition scheme, array mapping and loop blocking scheme, with the energy 
 time; what bounds exclude must not be missed.
 """
 
-import math
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -14,7 +12,7 @@ from hypothesis import strategies as st
 
 from nn_dataflow.core.cost import Cost
 from nn_dataflow.core.layer import ConvLayer, EltwiseLayer, FCLayer, PoolingLayer
-from nn_dataflow.core.layer_space import LayerSpace, exceeds, fmap_range, goal_keys
+from nn_dataflow.core.layer_space import LayerSpace, fmap_range
 from nn_dataflow.core.map_strategy import MapStrategyEyeriss
 from nn_dataflow.core.mapping_space import Setting
 from nn_dataflow.core.node_region import NodeRegion
@@ -202,30 +200,6 @@ def test_more_is_a_continuation_of_fewer(layer):
             fewer = options._replace(opt_goal=goal, ntops=ntops)
             found = searched(layer, 2, resource, USUAL, fewer, layout)
             assert all(map(rs.close, keys_of(goal, found), keys_of(goal, most[:ntops])))
-
-
-def test_goal_keys():
-    cost, time = np.array([4.0, 2.0]), np.array([3, 5])
-    assert [list(key) for key in goal_keys(cost, time, "e")] == [[4, 2], [3, 5]]
-    assert [list(key) for key in goal_keys(cost, time, "d")] == [[3, 5], [4, 2]]
-    assert [list(key) for key in goal_keys(cost, time, "ed")] == [[12, 10], [4, 2]]
-
-
-@pytest.mark.parametrize(
-    ("bound", "value", "worse"),
-    [
-        ((2, 1), (1, 9), True),
-        ((1, 9), (2, 1), False),
-        ((1, 2), (1, 1), True),
-        ((1, 1), (1, 1), False),
-        ((1 + 1e-12, 0), (1, 1), False),
-        ((1 - 1e-12, 2), (1, 1), False),
-        ((math.inf, 1), (1, 1), True),
-    ],
-)
-def test_exceeds(bound, value, worse):
-    """Certainly worse: beyond what rounding explains."""
-    assert exceeds(bound, value) == worse
 
 
 def test_fmap_range():

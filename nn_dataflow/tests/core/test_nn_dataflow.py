@@ -13,6 +13,7 @@ import re
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from nn_dataflow.core import workers
@@ -48,9 +49,9 @@ def small_network():
     return network
 
 
-def dataflow_of(network=None, resource=RESOURCE, cost=COST, batch=2):
+def dataflow_of(network=None, resource=RESOURCE, cost=COST, batch=2, strategy=MapStrategyEyeriss):
     network = small_network() if network is None else network
-    return NNDataflow(network, batch, resource, cost, MapStrategyEyeriss)
+    return NNDataflow(network, batch, resource, cost, strategy)
 
 
 def outline(schemes):
@@ -78,10 +79,45 @@ def test_wrong_types(position, wrong, name):
         NNDataflow(*args)
 
 
-@pytest.mark.parametrize("batch", [0, -1, 1.5, "2", True, None])
-def test_wrong_batch_sizes(batch):
-    with pytest.raises(ValueError, match="NNDataflow: batch_size must be a positive whole number"):
+@pytest.mark.parametrize("batch", [1.5, "2", True, None])
+def test_batch_sizes_that_are_no_whole_numbers(batch):
+    with pytest.raises(TypeError, match="NNDataflow: batch_size must be a whole number, got"):
         dataflow_of(batch=batch)
+
+
+@pytest.mark.parametrize("batch", [0, -1])
+def test_batch_sizes_below_one(batch):
+    with pytest.raises(ValueError, match="NNDataflow: batch_size must be at least 1, got"):
+        dataflow_of(batch=batch)
+
+
+def test_batch_size_of_numpy():
+    assert dataflow_of(batch=np.int64(2)).batch_size == 2
+
+
+def test_layers_that_cannot_be_counted():
+    network = Network("huge")
+    network.set_input_layer(InputLayer(10**9, 10**6))
+    network.add("c", ConvLayer(10**9, 10**9, 10**6, 1))
+    with pytest.raises(ValueError, match=r"NNDataflow: layer c: .* are too many"):
+        dataflow_of(network)
+
+
+def test_times_that_cannot_be_counted():
+    slow = RESOURCE._replace(dram_bandwidth=1e-18)
+    with pytest.raises(ValueError, match=r"NNDataflow: layer .* are too many"):
+        dataflow_of(resource=slow)
+
+
+def test_strategy_that_yields_nothing():
+    class Nothing(MapStrategyEyeriss):
+        def gen_nested_loop_desc(self):
+            return iter(())
+
+    nnd = dataflow_of(strategy=Nothing)
+    schemes, _ = nnd.schedule_search(Option())
+    assert not schemes
+    assert nnd.failure.endswith("no array mapping of this strategy suits it")
 
 
 @pytest.mark.parametrize(
@@ -272,11 +308,10 @@ SCRIPT = """
 from nn_dataflow.core import workers
 from nn_dataflow.tests.core import test_nn_dataflow as own
 
-if __name__ == "__main__":
-    workers.MIN_JOBS = 1
-    dataflow = own.dataflow_of()
-    found, _ = dataflow.schedule_search(own.OPTIONS._replace(nprocesses={nprocesses}))
-    print(own.digest(found))
+workers.MIN_JOBS = 1
+dataflow = own.dataflow_of()
+found, _ = dataflow.schedule_search(own.OPTIONS._replace(nprocesses={nprocesses}))
+print(own.digest(found))
 """
 
 
@@ -299,6 +334,7 @@ def digest(schemes):
 
 @pytest.mark.parametrize(("nprocesses", "hash_seed"), [(2, "0"), (1, "1"), (1, "12345")])
 def test_processes_and_hash_seed_do_not_matter(nprocesses, hash_seed, tmp_path):
+    """The script has no guard against being run again by child processes."""
     script = tmp_path / "search.py"
     script.write_text(SCRIPT.format(nprocesses=nprocesses))
     environment = {**os.environ, "PYTHONHASHSEED": hash_seed}

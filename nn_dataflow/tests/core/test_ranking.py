@@ -2,13 +2,14 @@
 """The order of schedules under a goal (docs/model/search.md section 5)."""
 
 import itertools
+import math
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nn_dataflow.core.ranking import TIE, goal_order, levels
+from nn_dataflow.core.ranking import TIE, exceeds, goal_keys, goal_order, levels
 
 GOALS = ("e", "d", "ed")
 VALUES = st.lists(st.tuples(st.integers(0, 6), st.integers(1, 6)), max_size=20)
@@ -76,3 +77,27 @@ def test_levels(values):
 def test_levels_tell_apart_what_is_not_rounding():
     values = np.array([1.0, 1 + 0.5 * TIE, 1 + 3 * TIE, 2.0])
     assert levels(values).tolist() == [0, 0, 1, 2]
+
+
+def test_goal_keys():
+    cost, time = np.array([4.0, 2.0]), np.array([3, 5])
+    assert [list(key) for key in goal_keys(cost, time, "e")] == [[4, 2], [3, 5]]
+    assert [list(key) for key in goal_keys(cost, time, "d")] == [[3, 5], [4, 2]]
+    assert [list(key) for key in goal_keys(cost, time, "ed")] == [[12, 10], [0, 0]]
+
+
+@pytest.mark.parametrize(
+    ("bound", "value", "worse"),
+    [
+        ((2, 1), (1, 9), True),
+        ((1, 9), (2, 1), False),
+        ((1, 2), (1, 1), True),
+        ((1, 1), (1, 1), False),
+        ((1 + 1e-12, 0), (1, 1), False),
+        ((1 - 1e-12, 2), (1, 1), False),
+        ((math.inf, 1), (1, 1), True),
+    ],
+)
+def test_exceeds(bound, value, worse):
+    """Certainly worse: beyond what rounding explains."""
+    assert exceeds(bound, value) == worse
