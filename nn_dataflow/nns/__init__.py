@@ -5,7 +5,6 @@ Decides what a network name means and how a bad one is refused (docs/model/workl
 and 6.10). Every other file of this folder defines one network as ``NN``; none is loaded before it
 is asked for.
 """
-# ruff: noqa: PTH (pathlib takes longer to import than the whole package)
 
 from __future__ import annotations
 
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _FOLDER = os.path.dirname(os.path.realpath(__file__))
+_LEAST_LIKENESS = 0.5  # of a name that is suggested
 _loaded: dict[str, Network] = {}
 
 
@@ -73,8 +73,11 @@ def import_network(name: str | os.PathLike[str]) -> Network:
         return _load(path, path, lambda: importlib.import_module(f"{__name__}.{name}"))
     import difflib  # noqa: PLC0415  # only for this message
 
-    closest = difflib.get_close_matches(name, all_networks(), n=1, cutoff=0)[0]
-    raise ImportError(f"unknown network {name!r}, the closest known name is {closest!r}")
+    known = all_networks()
+    closest = difflib.get_close_matches(name.lower(), known, n=1, cutoff=_LEAST_LIKENESS)
+    if closest:
+        raise ImportError(f"unknown network {name!r}, the closest known name is {closest[0]!r}")
+    raise ImportError(f"unknown network {name!r}, the known names are {', '.join(known)}")
 
 
 def _stem(path: str) -> str:
@@ -84,12 +87,15 @@ def _stem(path: str) -> str:
 def _load(path: str, shown: str, run: Callable[[], types.ModuleType]) -> Network:
     if path not in _loaded:
         try:
-            network = getattr(run(), "NN", None)
+            variables = vars(run())
         except (Exception, SystemExit) as exc:  # noqa: BLE001  # a program may fail in any way
             _refuse(path, shown, exc)
+        if "NN" not in variables:
+            raise ImportError(_one_line(f"network file {shown}: defines no NN"))
+        network = variables["NN"]
         if not isinstance(network, Network):
-            found = "none" if network is None else repr(network)
-            raise ImportError(_one_line(f"network file {shown}: NN must be a Network, got {found}"))
+            reason = f"NN must be a Network, got {network!r}"
+            raise ImportError(_one_line(f"network file {shown}: {reason}"))
         if not len(network):
             raise ImportError(_one_line(f"network file {shown}: the network NN has no layers"))
         _loaded[path] = network

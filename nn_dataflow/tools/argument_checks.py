@@ -1,23 +1,52 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Checks of values given on the command line, each refusal being one line.
+"""Checks of what is given on the command line, each refusal being one line.
 
 Decides which numbers are allowed (docs/model/search.md section 7; docs/differences.md E5): sizes
 and counts are whole and positive, and nothing is so large that the model's numbers lose precision
 or a search could not end.
 """
 
+import argparse
 import math
+import re
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
+from .terminal import write
+
+MAX_BATCH = 1_000_000
+MAX_WORD_BITS = 1024
 MAX_NUMBER = 1e15
 MIN_BANDWIDTH = 1e-9
 
 _LONGEST_SHOWN = 60
+_NEGATIVE = re.compile(r"-(\.?\d.*|inf(inity)?|nan)$", re.IGNORECASE)
 
 
 class Refused(Exception):  # noqa: N818  # no error of this program
     """Bad input; the message is one line that says what was given, where, and what is allowed."""
+
+
+class OneLineParser(argparse.ArgumentParser):
+    """A parser that raises its refusals, and fails like any output where help cannot be written.
+
+    Whatever looks like a negative number is a value, so that the refusal can show it.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._negative_number_matcher = _NEGATIVE
+
+    def error(self, message: str) -> NoReturn:
+        """Refuse the command line."""
+        raise Refused(message.removeprefix("argument "))
+
+    def print_help(self, file: Any = None) -> None:
+        """Write the help, to standard output by default."""
+        if file is None:
+            write(self.format_help())
+        else:
+            super().print_help(file)
 
 
 def refuse(option: str, given: str | Sequence[str], allowed: str) -> NoReturn:

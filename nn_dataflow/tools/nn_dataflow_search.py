@@ -23,8 +23,9 @@ if not __package__:
     sys.path.insert(0, os.path.abspath(__file__).rsplit(os.sep, 3)[0])  # noqa: PTH100
 
 from nn_dataflow.tools.argument_checks import Refused
+from nn_dataflow.tools.exit_status import OK, NoDataflow, give_up
 from nn_dataflow.tools.search_arguments import PROG, parse_arguments
-from nn_dataflow.tools.terminal import NoReaderError, OutputError, columns, complain, write
+from nn_dataflow.tools.terminal import columns, write
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,17 +36,6 @@ if TYPE_CHECKING:
     from nn_dataflow.core.resource import Resource
     from nn_dataflow.tools.search_arguments import Arguments
     from nn_dataflow.tools.search_result import SearchResult
-
-OK = 0
-FAILED = 1
-REFUSED = 2
-NO_DATAFLOW = 3
-INTERRUPTED = 130  # as shells tell SIGINT
-NO_READER = 141  # as shells tell SIGPIPE
-
-
-class NoDataflow(Exception):  # noqa: N818  # an answer
-    """Nothing is valid; the message says which layer exceeds which capacity."""
 
 
 class Problem(NamedTuple):
@@ -69,27 +59,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     -------
     int
         Exit status: 0 with a result, 2 for bad input, 3 if no dataflow is valid, 1 if the program
-        failed, 130 when interrupted. Except with 0, there is one line on standard error.
+        failed, 130 when interrupted, 141 if the reader of the output went away. Except with 0 and
+        141, there is one line on standard error.
     """
+    arguments = None
     try:
         arguments = parse_arguments(sys.argv[1:] if argv is None else argv)
-    except Refused as refusal:
-        complain(f"{PROG}: error: {refusal}")
-        return REFUSED
-    except SystemExit:  # --help or --version
-        return OK
-    try:
         run(arguments)
-    except NoReaderError:
-        return NO_READER
     except BaseException as error:  # noqa: BLE001  # each has its status and its line
-        if arguments.debug:
+        if arguments is None and isinstance(error, SystemExit):  # --help or --version
+            return OK
+        if arguments and arguments.debug:
             import traceback  # noqa: PLC0415
 
             traceback.print_exc()
-        status, line = _explain(error)
-        complain(f"{PROG}: {line}")
-        return status
+        return give_up(PROG, error, hint=" (--debug shows where)")
     return OK
 
 
@@ -209,6 +193,8 @@ def search(arguments: Arguments, problem: Problem) -> SearchResult:
 
     Raises
     ------
+    Refused
+        If a layer is too large to be searched.
     NoDataflow
         If no dataflow is valid.
     """
@@ -220,7 +206,11 @@ def search(arguments: Arguments, problem: Problem) -> SearchResult:
     network, resource, cost, options = problem
     talks = options.verbose or arguments.debug
     progress = ProgressLine(arguments.net)
-    nnd = NNDataflow(network, arguments.batch, resource, cost, MapStrategyEyeriss)
+    try:
+        nnd = NNDataflow(network, arguments.batch, resource, cost, MapStrategyEyeriss)
+    except ValueError as error:
+        reason = str(error).removeprefix("NNDataflow: ")
+        raise Refused(f"{arguments.net}: {reason}") from error
     # What the search says of its own failure is said better, and in one line, by this program.
     said = io.StringIO()
     begin = time.perf_counter()
@@ -235,7 +225,9 @@ def search(arguments: Arguments, problem: Problem) -> SearchResult:
         progress.stop()
     elapsed = time.perf_counter() - begin
     if not tops:
-        raise NoDataflow(f"no valid dataflow for {arguments.net}: {nnd.failure}")
+        regf, gbuf = _bytes(arguments.regf), _bytes(arguments.gbuf)
+        given = f"--regf {regf}, --gbuf {gbuf}, {arguments.word}-bit words"
+        raise NoDataflow(f"no valid dataflow for {arguments.net}: {nnd.failure} ({given})")
     if sys.stderr is not None:
         sys.stderr.write(said.getvalue())
     return SearchResult(
@@ -243,17 +235,8 @@ def search(arguments: Arguments, problem: Problem) -> SearchResult:
     )
 
 
-def _explain(error: BaseException) -> tuple[int, str]:
-    """Return the exit status and the line that tell of an exception."""
-    if isinstance(error, Refused):
-        return REFUSED, f"error: {error}"
-    if isinstance(error, NoDataflow):
-        return NO_DATAFLOW, str(error)
-    if isinstance(error, KeyboardInterrupt):
-        return INTERRUPTED, "interrupted"
-    if isinstance(error, OutputError):
-        return FAILED, f"error: {error}"
-    return FAILED, f"internal error: {type(error).__name__}: {error} (--debug shows where)"
+def _bytes(number: int) -> str:
+    return f"{number} byte{'s' if number > 1 else ''}"
 
 
 if __name__ == "__main__":

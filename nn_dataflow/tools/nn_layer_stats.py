@@ -1,33 +1,43 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Command line tool: prints the sizes, operations and smallest useful buffer of a network's layers.
 
-Decides nothing but the report's form (docs/model/search.md section 8); a bad argument is one line
-on standard error and exit status 2.
+Decides nothing but the report's form (docs/model/search.md section 8); it ends like the network
+search, with the same exit statuses.
 """
 
 from __future__ import annotations
 
-import argparse
+import contextlib
 import math
+import os
 import sys
-from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, NamedTuple
 
 if not __package__:
-    sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+    # Without pathlib, which is slow to import.
+    sys.path.insert(0, os.path.abspath(__file__).rsplit(os.sep, 3)[0])  # noqa: PTH100
 
 from nn_dataflow.core.layer import ConvLayer, FCLayer, Layer
 from nn_dataflow.nns import import_network
+from nn_dataflow.tools.argument_checks import (
+    MAX_BATCH,
+    MAX_WORD_BITS,
+    OneLineParser,
+    Refused,
+    whole,
+)
+from nn_dataflow.tools.exit_status import OK, give_up
+from nn_dataflow.tools.terminal import write
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
     from nn_dataflow.core.network import Network
 
+PROG = "nn_layer_stats"
+
 KILO = 1024
 MEGA = 1024 * 1024
-MAX_BATCH = 1_000_000
-MAX_WORD_BITS = 1024
 
 HEADER = ("Layer", "Ifmap/kB", "Ofmap/kB", "Weight/kB", "MACs/M", "MinOptBuf/kB")
 RULE = "-" * 30
@@ -120,26 +130,40 @@ def _total(combine: Callable[[Sequence[float]], float], rows: Collection[LayerSt
     return LayerStats(math.nan, combine(ofmap), combine(weight), combine(macs), math.nan)
 
 
-class _OneLineParser(argparse.ArgumentParser):
-    """A parser whose errors are one line."""
+def run(argv: Sequence[str]) -> None:
+    """Print the report that a command line asks for.
 
-    def error(self, message: str) -> NoReturn:
-        raise ValueError(message)
-
-
-def _whole_number(limit: int) -> Callable[[str], int]:
-    def convert(text: str) -> int:
-        try:
-            value = int(text)
-        except ValueError:
-            value = 0
-        if not 0 < value <= limit:
-            raise argparse.ArgumentTypeError(
-                f"must be a whole number from 1 to {limit}, got {text!r}"
-            )
-        return value
-
-    return convert
+    Raises
+    ------
+    Refused
+        For a bad argument or network.
+    NoReaderError, OutputError
+        If the report cannot be written.
+    SystemExit
+        With status 0, after ``--help``.
+    """
+    parser = OneLineParser(prog=PROG, description="Print the sizes of a network's layers.")
+    parser.add_argument("net", help="network name, or a Python file that defines NN")
+    parser.add_argument("-b", "--batch", metavar="N", default="1", help="batch size (default: 1)")
+    parser.add_argument(
+        "-w",
+        "--word",
+        metavar="BITS",
+        default="16",
+        help="word size in bits, rounded up to whole bytes (default: 16)",
+    )
+    given = parser.parse_args(argv)
+    batch_size = whole("--batch", given.batch, MAX_BATCH)
+    word_bits = whole("--word", given.word, MAX_WORD_BITS, unit="bits")
+    if sys.stdout is None:
+        raise Refused("standard output is closed")
+    try:
+        # What the program of a network prints is no part of the result.
+        with contextlib.redirect_stdout(sys.stderr):
+            network = import_network(given.net)
+    except (ImportError, ValueError) as error:
+        raise Refused(error) from error
+    write(report(network, batch_size, (word_bits + 7) // 8) + "\n")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -153,30 +177,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        Exit status: 0, or 2 for a bad argument.
+        Exit status: 0, 2 for bad input, 1 if the program failed, 130 when interrupted, 141 if the
+        reader of the output went away. Except with 0 and 141, there is one line on standard error.
     """
-    parser = _OneLineParser(
-        prog="nn_layer_stats", description="Print the sizes of a network's layers."
-    )
-    parser.add_argument("net", help="network name, or a Python file that defines NN")
-    parser.add_argument(
-        "-b", "--batch", type=_whole_number(MAX_BATCH), default=1, help="batch size (default 1)"
-    )
-    parser.add_argument(
-        "-w",
-        "--word",
-        type=_whole_number(MAX_WORD_BITS),
-        default=16,
-        help="word size in bits, rounded up to whole bytes (default 16)",
-    )
     try:
-        args = parser.parse_args(argv)
-        network = import_network(args.net)
-    except (ValueError, ImportError) as exc:
-        print(f"{parser.prog}: error: {exc}", file=sys.stderr)
-        return 2
-    print(report(network, args.batch, (args.word + 7) // 8))
-    return 0
+        run(sys.argv[1:] if argv is None else argv)
+    except SystemExit:  # --help
+        return OK
+    except BaseException as error:  # noqa: BLE001  # each has its status and its line
+        return give_up(PROG, error)
+    return OK
 
 
 if __name__ == "__main__":

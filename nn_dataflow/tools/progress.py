@@ -26,6 +26,7 @@ class ProgressLine:
     """One line that is rewritten in place, from `start` to `stop`.
 
     It is called with the number of layers done, the number of all layers, and the last layer done.
+    What follows the last layer is the search of the network, of which only the time is known.
     A thread rewrites it, so that it tells the time even while nothing else happens.
 
     Parameters
@@ -45,7 +46,7 @@ class ProgressLine:
 
     def __call__(self, done: int, total: int, what: str) -> None:
         """Tell how far the work has come."""
-        now = f"last {what}" if done < total else "combining them"
+        now = f"last {what}" if done < total else "searching the network"
         self._news = f", {done} of {total} layers, {now}"
 
     def start(self) -> None:

@@ -23,6 +23,7 @@ _LARGEST = 1e6  # a number gets a prefix if its column holds one as large as thi
 _LONGEST_NAME = 28
 _INDENT = "    "
 
+_BUSY_NOTE = "PEs busy: operations / (time x nodes x PEs per node)"
 _PARTITION_NOTE = (
     "partition: rows x columns of nodes over which output channels (OUTP), ofmap rows and columns "
     "(OFMP), batch (BATP) or input channels (INPP) are split"
@@ -180,9 +181,9 @@ def _heading(result: SearchResult, width: int) -> list[str]:
 def _layers(result: SearchResult, width: int) -> list[str]:
     numbers = _number_columns(result)
     texts = _text_columns(result)
-    notes = _wrap(_BLOCKING_NOTE.split(), width)
-    if math.prod(result.arguments.nodes) > 1:
-        notes = [*_wrap(_PARTITION_NOTE.split(), width), *notes]
+    notes = [_BUSY_NOTE, _PARTITION_NOTE, _BLOCKING_NOTE]
+    if math.prod(result.arguments.nodes) == 1:
+        notes.remove(_PARTITION_NOTE)
     wide = _join([*numbers, *texts])
     if max(map(len, wide)) <= width:
         lines = wide
@@ -194,22 +195,21 @@ def _layers(result: SearchResult, width: int) -> list[str]:
             lines += pair
         lines.append(upper[-1])  # the total has no second line
     rule = "-" * min(width, max(len(line.rstrip()) for line in lines))
-    return [*lines[:-1], rule, lines[-1], *notes]
+    wrapped = [line for note in notes for line in _wrap(note.split(), width)]
+    return [*lines[:-1], rule, lines[-1], *wrapped]
 
 
 def _number_columns(result: SearchResult) -> list[Column]:
     best, resource = result.best, result.resource
     layers = list(best.items())
-    num_pes = resource.dim_array.size()
-    busy = best.perlayer_stats("active_node_pes")
-    all_pes = best.total_time * num_pes * resource.proc_region.dim.size()
-    busy_pes = [100 * busy[name] / num_pes for name, _ in layers]
-    busy_pes.append(100 * best.total_ops / all_pes)
+    num_pes = resource.dim_array.size() * resource.proc_region.dim.size()
+    busy_pes = [100 * layer.total_ops / (layer.total_time * num_pes) for _, layer in layers]
+    busy_pes.append(100 * best.total_ops / (best.total_time * num_pes))
     columns = [
         Column("layer", "", [*(_shorten(name) for name, _ in layers), "total"], left=True),
         _scaled("cost", "units", [layer.total_cost for _, layer in layers], best.total_cost),
         _scaled("time", "cycles", [layer.total_time for _, layer in layers], best.total_time),
-        Column("PEs", "busy %", [f"{percent:.1f}" for percent in busy_pes]),
+        Column("PEs busy", "% of time", [f"{percent:.1f}" for percent in busy_pes]),
     ]
     for level, title in ((0, "DRAM"), (1, "GBUF")):
         accesses = [layer.total_accesses[level] for _, layer in layers]

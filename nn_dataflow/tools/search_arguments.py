@@ -12,6 +12,9 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple, NoReturn
 
 from .argument_checks import (
+    MAX_BATCH,
+    MAX_WORD_BITS,
+    OneLineParser,
     Refused,
     area,
     bandwidth,
@@ -23,21 +26,32 @@ from .argument_checks import (
     shown,
     whole,
 )
+from .terminal import write
 
 PROG = "nn_dataflow_search"
 
-MAX_BATCH = 1_000_000
-MAX_WORD_BITS = 1024
 MAX_NODES = 65536
 MAX_PES = 2**20
 MAX_BYTES = 2**40
-MAX_TOP = 10_000
+MAX_TOP = 100  # the search time grows with it
 MAX_PROCESSES = 1024
 
 GOALS = ("e", "d", "ed")
 MEMORY_TYPES = ("2D", "3D")
 BYPASS = "--disable-bypass"
 BYPASS_LETTERS = "iof"
+
+# Options of nn_dataflow 2.1 that ask for what this version does not have.
+NO_PIPELINES = "pipelining of layers is not supported by this version"
+PIPELINE_OPTIONS = (
+    "--enable-save-writeback",
+    "--interlayer-partition",
+    "--inter-layer-partition",
+    "--disable-interlayer-opt",
+    "--basic-interlayer-partition",
+    "--layer-pipeline-time-overhead",
+    "--layer-pipeline-max-degree",
+)
 
 _DESCRIPTION = "Find the best dataflow of a neural network on a tiled accelerator."
 
@@ -132,7 +146,13 @@ _OPTIONS = {
             "GOAL",
             "e",
         ),
-        Spec("-t --top", "how many best schedules to keep; the best is printed", "N", "1"),
+        Spec(
+            "-t --top",
+            f"how many best schedules to keep, at most {MAX_TOP}; many may tie, and the search "
+            "time grows with N; the table gives the totals of all, JSON holds the best only",
+            "N",
+            "1",
+        ),
         Spec(
             "-p --processes",
             "number of processes",
@@ -193,6 +213,8 @@ def parse_arguments(argv: Sequence[str]) -> Arguments:
     ------
     Refused
         If an option is unknown, ambiguous or incomplete, or a value is not allowed.
+    NoReaderError, OutputError
+        If the text of ``--help`` or ``--version`` cannot be written.
     SystemExit
         With status 0, after ``--help`` and ``--version``.
 
@@ -243,12 +265,12 @@ class _Version(argparse.Action):
     def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> NoReturn:
         from nn_dataflow.version import get_version  # noqa: PLC0415
 
-        print(f"{PROG} {get_version(with_local=True)}")
+        write(f"{PROG} {get_version(with_local=True)}\n")
         parser.exit()
 
 
-class _Parser(argparse.ArgumentParser):
-    """The options, with values still as given; a refusal is raised."""
+class _Parser(OneLineParser):
+    """The options, with values still as given."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -297,13 +319,11 @@ class _Parser(argparse.ArgumentParser):
             **several,
         )
 
-    def error(self, message: str) -> NoReturn:
-        raise Refused(message.removeprefix("argument "))
-
     def complete(self, argv: Sequence[str]) -> list[str]:
         """Replace aliases and prefixes of long options by the options' names.
 
-        An alias makes a prefix no more ambiguous.
+        An alias makes a prefix no more ambiguous, nor does an option of pipelines, which is
+        refused.
         """
         end = list(argv).index("--") if "--" in argv else len(argv)
         return [*map(self._complete, argv[:end]), *argv[end:]]
@@ -317,6 +337,10 @@ class _Parser(argparse.ArgumentParser):
         options = {name for given, name in self._spellings.items() if given.startswith(start)}
         if len(options) > 1:
             raise Refused(f"{shown(start)}: could be {' or '.join(sorted(options))}")
+        if not options:
+            for name in PIPELINE_OPTIONS:
+                if name.startswith(start):
+                    raise Refused(f"{name}: {NO_PIPELINES}")
         return (options.pop() if options else start) + equals + value
 
 

@@ -46,6 +46,8 @@ def write(text: str) -> None:
     OutputError
         If it cannot be written.
     """
+    if sys.stdout is None:
+        raise OutputError("standard output is closed")
     encoding = sys.stdout.encoding or "ascii"
     try:
         text.encode(encoding)

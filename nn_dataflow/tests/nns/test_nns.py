@@ -231,14 +231,20 @@ class TestLookup:
 
     @pytest.mark.parametrize(
         ("name", "closest"),
-        [("alexnet", "alex_net"), ("resnet51", "resnet50"), ("vgg", "vgg_net"), ("", "")],
+        [("alexnet", "alex_net"), ("resnet51", "resnet50"), ("vgg", "vgg_net"), ("ZFNet", "zfnet")],
     )
     def test_unknown_name(self, name, closest):
         with pytest.raises(ImportError) as caught:
             import_network(name)
         message = str(caught.value)
-        assert message.startswith(f"unknown network {name!r}, the closest known name is '{closest}")
-        assert "\n" not in message
+        assert message == f"unknown network {name!r}, the closest known name is {closest!r}"
+
+    @pytest.mark.parametrize("name", ["", "qqq", "inception"])
+    def test_unknown_name_like_no_other(self, name):
+        with pytest.raises(ImportError) as caught:
+            import_network(name)
+        names = ", ".join(all_networks())
+        assert str(caught.value) == f"unknown network {name!r}, the known names are {names}"
 
     @pytest.mark.parametrize("name", ["__init__", "__builders", "os", "alex_net\n"])
     def test_other_modules_are_no_networks(self, name):
@@ -280,7 +286,8 @@ class TestFile:
             ("raise ValueError('two\\nlines')\n", ", line 5, in", "ValueError: two lines"),
             ("raise SystemExit(7)\n", ", line 5, in", "SystemExit: 7"),
             ("raise ValueError\n", ", line 5, in", "ValueError: "),
-            ("del NN\n", ": ", "NN must be a Network, got none"),
+            ("del NN\n", ": ", "defines no NN"),
+            ("NN = None\n", ": ", "NN must be a Network, got None"),
             ("NN = 'net'\n", ": ", "NN must be a Network, got 'net'"),
             ("", ": ", "the network NN has no layers"),
         ],

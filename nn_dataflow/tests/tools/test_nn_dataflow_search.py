@@ -205,7 +205,7 @@ def test_aliases_and_prefixes(words, field):
         ("--mem-type 4D", "--mem-type 4D: must be one of 2D, 3D"),
         ("--goal eD", "--goal eD: must be one of e, d, ed, E, D, ED"),
         ("-t 0", "--top 0: must be a whole number of at least 1"),
-        ("-t 10001", "--top 10001: must be at most 10000"),
+        ("-t 101", "--top 101: must be at most 100"),
         ("-p 0", "--processes 0: must be a whole number of at least 1"),
         ("-p 1025", "--processes 1025: must be at most 1024"),
         ("--ifmaps-partition", "--ifmaps-partition: needs --hybrid-partition"),
@@ -215,7 +215,7 @@ def test_aliases_and_prefixes(words, field):
             "--disable-bypass=ix",
             "--disable-bypass ix: must be one or more of i (ifmaps), o (ofmaps) and f (filters)",
         ),
-        ("--disable-interlayer-opt", "unrecognized arguments: --disable-interlayer-opt"),
+        ("--enable-magic", "unrecognized arguments: --enable-magic"),
         ("--b", "--b: could be --batch or --batch-partition or --bus-width"),
         ("zfnet", "unrecognized arguments: zfnet"),
         ("--batch", "--batch: expected one argument"),
@@ -226,7 +226,51 @@ def test_bad_values_are_refused_in_one_line(search, capsys, words, message):
     assert not search.calls
 
 
-@pytest.mark.parametrize("text", ["0", "-1", "nan", "much", "1e-10", "1e16"])
+@pytest.mark.parametrize(
+    ("words", "name"),
+    [
+        ("--enable-save-writeback", "--enable-save-writeback"),
+        ("--interlayer-partition", "--interlayer-partition"),
+        ("--interl", "--interlayer-partition"),
+        ("--inter-layer-partition", "--inter-layer-partition"),
+        ("--disable-interlayer-opt", "--disable-interlayer-opt"),
+        ("--basic-interlayer-partition", "--basic-interlayer-partition"),
+        ("--layer-pipeline-time-overhead 0.5", "--layer-pipeline-time-overhead"),
+        ("--layer-pipeline-time-overhead=0.5", "--layer-pipeline-time-overhead"),
+        ("--layer-pipeline-time-overhead", "--layer-pipeline-time-overhead"),
+        ("--layer-pipeline-max-degree 4", "--layer-pipeline-max-degree"),
+        ("--layer-pipeline-max-degree=4", "--layer-pipeline-max-degree"),
+        ("--interlayer-partition=1", "--interlayer-partition"),
+    ],
+)
+def test_options_of_pipelines_are_refused_by_name(search, capsys, words, name):
+    assert refusal(capsys, f"{words} mlp_s") == (
+        f"{name}: pipelining of layers is not supported by this version"
+    )
+    assert not search.calls
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("--op-cost -.5", "--op-cost -.5: must be a number from 0 to 1e+15"),
+        ("--op-cost -1e3", "--op-cost -1e3: must be a number from 0 to 1e+15"),
+        ("--hop-cost -nan", "--hop-cost -nan: must be a number from 0 to 1e+15"),
+        (
+            "--hier-cost 1 -1e3 -Inf 2",
+            "--hier-cost 1 -1e3 -Inf 2: must be 4 numbers from 0 to 1e+15",
+        ),
+        ("--batch -inf", "--batch -inf: must be a whole number of at least 1"),
+        ("--nodes -1e2 -inf", "--nodes -1e2 -inf: must be two whole numbers of at least 1"),
+    ],
+)
+def test_negative_numbers_are_shown(capsys, words, message):
+    assert refusal(capsys, f"mlp_s {words}") == message
+
+
+@pytest.mark.parametrize(
+    "text", ["0", "-1", "nan", "much", "1e-10", "1e16", "-inf", "-infinity", "-1e5", "-.5"]
+)
 def test_bad_bandwidths(capsys, text):
     assert refusal(capsys, f"mlp_s --dram-bw {text}") == (
         f"--dram-bw {text}: must be a number of bytes per cycle from 1e-09 to 1e+15, or inf"
@@ -249,6 +293,9 @@ def test_no_network(capsys):
 def test_unknown_network(search, capsys):
     assert refusal(capsys, "alexnet") == (
         "unknown network 'alexnet', the closest known name is 'alex_net'"
+    )
+    assert refusal(capsys, "qqq").startswith(
+        "unknown network 'qqq', the known names are alex_net, "
     )
     assert not search.calls
 
@@ -298,8 +345,29 @@ def test_no_valid_dataflow(monkeypatch, capsys, tmp_path):
     file = tmp_path / "result.json"
     status, out, err = run(capsys, "mlp_s", f"-o {file}")
     assert (status, out) == (3, "")
-    assert err == f"nn_dataflow_search: no valid dataflow for mlp_s: {FAILURE}\n"
+    given = "--regf 512 bytes, --gbuf 131072 bytes, 16-bit words"
+    assert err == f"nn_dataflow_search: no valid dataflow for mlp_s: {FAILURE} ({given})\n"
     assert not list(tmp_path.iterdir())
+    err = run(capsys, "mlp_s --regf 1 --gbuf 3 --word 8")[2]
+    assert err.endswith(f"{FAILURE} (--regf 1 byte, --gbuf 3 bytes, 8-bit words)\n")
+
+
+def test_layers_too_large_for_the_model_are_bad_input(capsys, monkeypatch, tmp_path):
+    class TooLarge(RecordedSearch):
+        def __call__(self, *_):
+            raise ValueError("NNDataflow: layer fc1: 9 operations are too many")
+
+    TooLarge(MLP).install(monkeypatch)
+    assert refusal(capsys, "mlp_s") == "mlp_s: layer fc1: 9 operations are too many"
+    monkeypatch.undo()
+    path = tmp_path / "big.py"
+    path.write_text(
+        "from nn_dataflow.core import FCLayer, InputLayer, Network\n"
+        "NN = Network('big')\n"
+        "NN.set_input_layer(InputLayer(2**40, 1))\n"
+        "NN.add('huge', FCLayer(2**40, 2**40))\n"
+    )
+    assert refusal(capsys, str(path)).startswith(f"{path}: layer huge: ")
 
 
 def fail(error):
@@ -456,7 +524,8 @@ def test_help_shows_defaults_and_units(capsys):
         "(default: half of the CPUs, here ",
     ):
         assert text in words
-    assert "--enable" not in out
+    assert "at most 100; many may tie, and the search time grows with N" in words
+    assert "JSON holds the best only (default: 1)" in words
 
 
 def test_version(capsys):
@@ -505,6 +574,7 @@ def test_buffers_too_small_for_any_schedule():
     done = tool("mlp_s", "--regf", "2")
     assert (done.returncode, done.stdout) == (3, "")
     assert done.stderr.startswith("nn_dataflow_search: no valid dataflow for mlp_s: layer fc1: ")
+    assert done.stderr.endswith("(--regf 2 bytes, --gbuf 131072 bytes, 16-bit words)\n")
     assert done.stderr.count("\n") == 1
 
 
@@ -516,9 +586,10 @@ def test_reader_that_stops_reading():
     assert (done.returncode, done.stderr) == (141, "")
 
 
-def test_standard_output_that_is_full():
+@pytest.mark.parametrize("word", ["mlp_s", "--help", "--version"])
+def test_standard_output_that_is_full(word):
     with Path("/dev/full").open("w") as full:
-        done = tool("mlp_s", stdout=full)
+        done = tool(word, stdout=full)
     assert done.returncode == 1
     assert done.stderr == (
         "nn_dataflow_search: error: standard output: cannot be written: No space left on device\n"

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Tests of the layer statistics tool (docs/model/search.md section 8)."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -80,13 +81,14 @@ def test_network_from_a_file(capsys, tmp_path):
     [
         (["alexnet"], ["'alexnet'", "'alex_net'"]),
         (["no/such/net.py"], ["no/such/net.py"]),
-        (["alex_net", "-b", "0"], ["--batch", "'0'", "1 to"]),
-        (["alex_net", "-b", "-4"], ["--batch"]),
-        (["alex_net", "-b", "1.5"], ["--batch", "'1.5'"]),
-        (["alex_net", "-b", "many"], ["--batch", "'many'"]),
+        (["alex_net", "-b", "0"], ["--batch 0: ", "at least 1"]),
+        (["alex_net", "-b", "-4"], ["--batch -4: "]),
+        (["alex_net", "-b", "-inf"], ["--batch -inf: "]),
+        (["alex_net", "-b", "1.5"], ["--batch 1.5: "]),
+        (["alex_net", "-b", "many"], ["--batch many: "]),
         (["alex_net", "-b", "9" * 400], ["--batch"]),
-        (["alex_net", "-w", "0"], ["--word", "'0'"]),
-        (["alex_net", "-w", "1000000"], ["--word", "'1000000'", "1024"]),
+        (["alex_net", "-w", "0"], ["--word 0: "]),
+        (["alex_net", "-w", "1000000"], ["--word 1000000: ", "1024 bits"]),
         (["alex_net", "--nodes", "4"], ["--nodes"]),
         ([], ["net"]),
     ],
@@ -101,10 +103,8 @@ def test_a_bad_argument_is_one_line_and_status_2(capsys, argv, named):
 
 
 def test_help_names_the_options(capsys):
-    with pytest.raises(SystemExit) as caught:
-        nn_layer_stats.main(["--help"])
-    assert caught.value.code == 0
-    out = capsys.readouterr().out
+    status, out, err = run(capsys, "--help")
+    assert (status, err) == (0, "")
     assert "--batch" in out
     assert "--word" in out
 
@@ -131,3 +131,70 @@ def test_runs_as_a_script_from_any_folder_and_as_a_module(tmp_path, command, cwd
     assert failed.returncode == 2
     assert failed.stdout == ""
     assert "Traceback" not in failed.stderr
+
+
+def write_network(tmp_path, program):
+    path = tmp_path / "mine.py"
+    path.write_text(
+        "from nn_dataflow.core import FCLayer, InputLayer, Network\n"
+        "NN = Network('mine')\n"
+        "NN.set_input_layer(InputLayer(4, 1))\n"
+        f"NN.add('fc', FCLayer(4, 4))\n{program}\n"
+    )
+    return str(path)
+
+
+def test_what_a_network_prints_is_no_part_of_the_report(capsys, tmp_path):
+    status, out, err = run(capsys, write_network(tmp_path, "print('hello')"))
+    assert (status, err) == (0, "hello\n")
+    assert out.startswith("Layer ")
+
+
+def test_interruption(capsys, tmp_path):
+    path = write_network(tmp_path, "raise KeyboardInterrupt")
+    assert run(capsys, path) == (130, "", "nn_layer_stats: interrupted\n")
+
+
+def test_own_faults_are_one_line(capsys, monkeypatch):
+    def report(*_):
+        raise KeyError("boom")
+
+    monkeypatch.setattr(nn_layer_stats, "report", report)
+    assert run(capsys, "mlp_s") == (1, "", "nn_layer_stats: internal error: KeyError: 'boom'\n")
+
+
+def start_into(stdout, *argv):
+    return subprocess.run(
+        [sys.executable, str(SCRIPT), *argv],
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("word", ["mlp_s", "--help"])
+def test_reader_that_stops_reading(word):
+    read, write = os.pipe()
+    os.close(read)
+    done = start_into(write, word)
+    os.close(write)
+    assert (done.returncode, done.stderr) == (141, "")
+
+
+@pytest.mark.parametrize("word", ["mlp_s", "--help"])
+def test_standard_output_that_is_full(word):
+    with Path("/dev/full").open("w") as full:
+        done = start_into(full, word)
+    assert done.returncode == 1
+    assert done.stderr == (
+        "nn_layer_stats: error: standard output: cannot be written: No space left on device\n"
+    )
+
+
+def test_standard_output_that_is_closed(capsys, monkeypatch):
+    monkeypatch.setattr(sys, "stdout", None)
+    assert nn_layer_stats.main(["mlp_s"]) == 2
+    assert nn_layer_stats.main(["--help"]) == 1
+    line = "nn_layer_stats: error: standard output is closed\n"
+    assert capsys.readouterr().err == 2 * line

@@ -52,7 +52,14 @@ def test_one_line_is_rewritten_and_removed():
     line(3, 16, "conv3")
     stream.wait_for(f"{CLEAR}vgg_net: 0 s, 3 of 16 layers, last conv3")
     line(16, 16, "fc3")
-    stream.wait_for(f"{CLEAR}vgg_net: 0 s, 16 of 16 layers, combining them")
+    stream.wait_for(f"{CLEAR}vgg_net: 0 s, 16 of 16 layers, searching the network")
+    # It tells the time while the network is searched, of which no news come.
+    written = len(stream.getvalue())
+    for _ in range(500):
+        if stream.getvalue().count("searching the network", written) >= 2:
+            break
+        time.sleep(0.01)
+    assert stream.getvalue().count("searching the network", written) >= 2
     line.stop()
     assert stream.getvalue().endswith(CLEAR)
     assert "\n" not in stream.getvalue()

@@ -40,14 +40,15 @@ costs   operation 1; DRAM word 200; GBUF word 6; array word 2; register file wor
         cycle 0 (static); one unit is the energy of a MAC operation
 options may bypass GBUF: filters, ifmaps, ofmaps; partition hybrid; loop blocking exhaustive
 
-layer      cost    time     PEs     DRAM   GBUF  partition  I        O      B       order
-        k units  cycles  busy %  k words  words  nodes      trips    trips  trips
-fc1    238292.2   12544    97.7    850.2      0  OUTP 2x2   1·98·1   1·1·8  1·1·16  -/I
-fc2    160264.0    8000    97.7    572.0      0  OUTP 2x2   1·125·1  1·1·4  1·1·16  -/I
-fc3     47042.7    2000    97.7    162.0      0  OUTP 2x2   1·1·125  1·1·1  1·16·1  -/B
-fc4      4306.5     256    15.3     19.2      0  OUTP 2x2   1·1·16   1·1·1  1·16·1  -/B
------------------------------------------------------------------------------------------
-total  449905.4   22800    96.7   1603.4      0
+layer      cost    time   PEs busy     DRAM   GBUF  partition  I        O      B       order
+        k units  cycles  % of time  k words  words  nodes      trips    trips  trips
+fc1    238292.2   12544       97.7    850.2      0  OUTP 2x2   1·98·1   1·1·8  1·1·16  -/I
+fc2    160264.0    8000       97.7    572.0      0  OUTP 2x2   1·125·1  1·1·4  1·1·16  -/I
+fc3     47042.7    2000       97.7    162.0      0  OUTP 2x2   1·1·125  1·1·1  1·16·1  -/B
+fc4      4306.5     256       15.3     19.2      0  OUTP 2x2   1·1·16   1·1·1  1·16·1  -/B
+--------------------------------------------------------------------------------------------
+total  449905.4   22800       96.7   1603.4      0
+PEs busy: operations / (time x nodes x PEs per node)
 partition: rows x columns of nodes over which output channels (OUTP), ofmap rows and columns (OFMP),
 batch (BATP) or input channels (INPP) are split
 blocking: trips of the loops over input channels (I), output channels (O) and batch (B) in
@@ -83,18 +84,19 @@ costs   operation 1; DRAM word 200; GBUF word 6; array word 2;
 options may bypass GBUF: filters, ifmaps, ofmaps;
         partition in one fixed way; loop blocking exhaustive
 
-layer      cost    time     PEs    DRAM   GBUF
-        k units  cycles  busy %   words  words
+layer      cost    time   PEs busy    DRAM   GBUF
+        k units  cycles  % of time   words  words
     partition  I        O      B       order
     nodes      trips    trips  trips
-fc1    116322.4   25088    97.7  412544      0
+fc1    116322.4   25088       97.7  412544      0
     -          1·196·1  1·1·8  1·1·16  -/I
-fc2     38706.0    8000    97.7  137000      0
+fc2     38706.0    8000       97.7  137000      0
     -          1·125·1  1·1·4  1·1·16  -/I
-fc3      1617.3    4000     3.9    6660      0
+fc3      1617.3    4000        3.9    6660      0
     -          1·250·1  1·1·1  1·1·16  -/I
-----------------------------------------------
-total  156645.8   37088    87.5  556204      0
+-------------------------------------------------
+total  156645.8   37088       87.5  556204      0
+PEs busy: operations / (time x nodes x PEs per node)
 blocking: trips of the loops over input channels (I), output channels
 (O) and batch (B) in DRAM·GBUF·register file, outer to inner; order:
 loops of several trips in DRAM/GBUF, outer to inner
@@ -159,7 +161,7 @@ def test_numbers_of_a_layer(monkeypatch):
     layer = result.best["conv8"]
     row = row_of(render(result, 120), "conv8")
     dram, gbuf = layer.total_accesses[:2]
-    busy = 100 * layer.total_ops / (layer.total_proc_time * 16 * 256)
+    busy = 100 * layer.total_ops / (layer.total_time * 16 * 256)
     assert row[1:6] == [
         f"{layer.total_cost / 1e9:.1f}",
         f"{layer.total_time / 1e3:.1f}",
@@ -206,6 +208,34 @@ def test_what_limits_the_time_is_shown_where_it_is_not_the_pes(monkeypatch):
     bus = render(search(monkeypatch, MLP_S, change=slow_bus), 120)
     assert row_of(bus, "fc1")[4] == "bus"
     assert " limit " in bus
+
+
+def busy_of(text, name):
+    return row_of(text[: text.index("PEs busy: operations")], name)[3]
+
+
+def test_pes_wait_for_the_bus_and_for_memory(monkeypatch):
+    """Busy means the same in the layers and in the total: operations per cycle of all the time."""
+
+    def halve(layer):
+        return {"time": 2 * layer["proc_time"], "dram_time": 2 * layer["proc_time"]}
+
+    plain = render(search(monkeypatch, MLP_S), 120)
+    slow = render(search(monkeypatch, MLP_S, change=halve), 120)
+    assert [busy_of(plain, name) for name in ("fc1", "fc2", "total")] == ["97.7", "97.7", "87.5"]
+    assert [busy_of(slow, name) for name in ("fc1", "fc2", "total")] == ["48.8", "48.8", "43.8"]
+    assert "% of time" in plain
+
+
+def test_busy_shares_of_a_search_with_finite_bandwidth():
+    arguments = parse_arguments([*MLP_M.split(), "--dram-bw", "4", "-p", "1"])
+    result = nn_dataflow_search.search(arguments, nn_dataflow_search.describe(arguments))
+    text = render(result, 120)
+    best = result.best
+    assert any(layer.total_time > layer.total_proc_time for layer in best.values())
+    for name, part in (*best.items(), ("total", best)):
+        busy = 100 * part.total_ops / (part.total_time * 4 * 256)
+        assert busy_of(text, name) == f"{busy:.1f}"
 
 
 def test_machine_and_options(monkeypatch):
