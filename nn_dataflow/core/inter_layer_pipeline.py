@@ -113,8 +113,10 @@ class InterLayerPipeline:
             yield self._segment(((name,),), with_opt=with_opt)
         if not options.partition_interlayer and not options.hw_gbuf_save_writeback:
             return
-        runs = vertex_segments(self._prevs, self._nexts, options.layer_pipeline_max_degree)
-        for run in runs:
+        max_degree = options.layer_pipeline_max_degree
+        if not options.hw_gbuf_save_writeback:  # every vertex needs nodes of its own
+            max_degree = min(max_degree, self.resource.proc_region.dim.size())
+        for run in vertex_segments(self._prevs, self._nexts, max_degree):
             groups = tuple(self._vertices[vertex] for vertex in run)
             for seg in _arrangements(groups, options):
                 segment = self._segment(seg, with_opt=with_opt)

@@ -3,8 +3,8 @@
 
 Decides whether a two-level arrangement of layers is a legal segment on a machine, and what each of
 its layers gets: hardware, and constraints on loop blocking (docs/model/pipeline.md sections 5 to
-7). The rules are in `pipeline_dependency`, `pipeline_allocation` and `pipeline_constraint`; a
-segment is an immutable value that has their answers.
+7). The rules are in `pipeline_dependency`, `pipeline_allocation` and `pipeline_constraint`;
+a segment has their answers.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .pipeline_allocation import Allocation
-    from .pipeline_constraint import Combination, ConstraintSystem
     from .pipeline_dependency import Groups
+    from .pipeline_system import Combination, ConstraintSystem
 
 
 class PipelineSegment:
@@ -62,6 +62,8 @@ class PipelineSegment:
     ofm_fwd_dict : dict
         `SchedIndex` of a layer whose ofmaps go to memory and stay on chip as well, to those of the
         layers that get them on chip.
+    links : tuple of tuple of LayerLinks, or None
+        Sources and destinations of each layer; None if the layers cannot hand over their fmaps.
 
     Raises
     ------
@@ -120,17 +122,14 @@ class PipelineSegment:
         self._allocation: Allocation | None = None
         self._systems: tuple[ConstraintSystem, ...] = ()
 
-        links = segment_links(seg, network, with_opt=with_opt)
-        if links is None:
+        self.links = segment_links(seg, network, with_opt=with_opt)
+        if self.links is None:
             return
-        shared = shared_sources(links, network)
-        allocation = allocate_segment(links, shared, network, resource, max_util_drop)
-        if allocation is None:
-            return
-        self._links = links
-        self._allocation = allocation
-        self.ifm_fwd_dict = shared
-        self.ofm_fwd_dict = forwarded_ofmaps(links)
+        self.ifm_fwd_dict = shared_sources(self.links, network)
+        self.ofm_fwd_dict = forwarded_ofmaps(self.links)
+        self._allocation = allocate_segment(
+            self.links, self.ifm_fwd_dict, network, resource, max_util_drop
+        )
         self._systems = self._solve(original_rules=False)
         self.valid = bool(self._systems)
 
@@ -158,9 +157,7 @@ class PipelineSegment:
             What the layers may be constrained to is the union of the systems' combinations; empty
             if the segment is not valid.
         """
-        if not original_rules or not self.valid:
-            return self._systems
-        return self._solve(original_rules=True)
+        return self._solve(original_rules=True) if original_rules else self._systems
 
     def gen_constraint(
         self, max_time_overhead: float = math.inf, *, original_rules: bool = False
@@ -215,9 +212,10 @@ class PipelineSegment:
             yield from system.within_overhead(max_time_overhead).combinations()
 
     def _solve(self, *, original_rules: bool) -> tuple[ConstraintSystem, ...]:
-        assert self._allocation is not None
+        if self.links is None or self._allocation is None:
+            return ()
         layers = SegmentLayers(
-            links=self._links,
+            links=self.links,
             layers=tuple(tuple(self.network[name] for name in group) for group in self.seg),
             resources=self._allocation,
             shared=tuple(self.ifm_fwd_dict.values()),
