@@ -205,7 +205,7 @@ def vertex_segments(
         split: set[int] = set()
         for vertex in range(start + 1, len(prevs)):
             producers = {prev for prev in prevs[vertex] if prev >= start}
-            if vertex - start >= max_degree or len(producers) > 1 or not prevs[vertex] & data:
+            if vertex + 1 - start > max_degree or len(producers) > 1 or not prevs[vertex] & data:
                 break
             data |= {vertex} | prevs[vertex]
             for producer in producers:

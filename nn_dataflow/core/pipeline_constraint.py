@@ -47,31 +47,42 @@ def constraint_systems(
     original_rules : bool
         Whether to follow nn_dataflow 2.1: it takes one answer to whether the first CONV layer
         buffers its ofmaps, passes on stale answers from one chain to the next, and ties
-        local-region layers to what the CONV layer before them prefers.
+        local-region layers to what the CONV layer before them prefers. Otherwise there are systems
+        for all answers, and stale ones add only what they allow and the others do not.
 
     Returns
     -------
     tuple of ConstraintSystem
-        One or two per answer that is possible, the answer with least buffering first, without
-        those that an earlier one contains. Empty if what must be buffered never fits.
+        The one with least buffering first, without those that an earlier one contains. Empty if
+        what must be buffered never fits.
     """
+    if original_rules:
+        return tuple(_solve(segment, keep_stale=True, original_rules=True))[:1]
+    systems: list[ConstraintSystem] = []
+    for keep_stale in (False, True):
+        for system in _solve(segment, keep_stale=keep_stale):
+            if not any(known.covers(system) for known in systems):
+                systems.append(system)
+    return tuple(systems)
+
+
+def _solve(
+    segment: SegmentLayers, *, keep_stale: bool, original_rules: bool = False
+) -> Iterator[ConstraintSystem]:
+    """Systems for all answers that are possible, the one with least buffering first."""
     undecided = _Unsolved(
         [
-            segment_demands(segment, first_buffers=answer, keep_stale=original_rules)
+            segment_demands(segment, first_buffers=answer, keep_stale=keep_stale)
             for answer in (False, True)
         ],
         _symbol_values(segment),
     )
     undecided.simplify()
-    systems: list[ConstraintSystem] = []
-    for num_fb, unsolved in _decided(undecided, segment)[: 1 if original_rules else None]:
+    for num_fb, unsolved in _decided(undecided, segment):
         unsolved.simplify()
         _share_sources(unsolved, segment)
         unsolved.simplify()
-        for system in _systems(unsolved, segment, num_fb, original_rules=original_rules):
-            if not any(known.covers(system) for known in systems):
-                systems.append(system)
-    return tuple(systems)
+        yield from _systems(unsolved, segment, num_fb, original_rules=original_rules)
 
 
 @dataclass

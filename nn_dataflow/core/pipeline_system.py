@@ -117,7 +117,7 @@ class ConstraintSystem:
     def within_overhead(self, max_time_overhead: float) -> ConstraintSystem:
         """Leave out few groups of samples: each buffered hop delays by at least one group.
 
-        This is a rule of nn_dataflow 2.1 and no valid bound, see docs/model/pipeline.md section 11.
+        This is a rule of nn_dataflow 2.1 and no valid bound, see docs/model/pipeline.md section 7.6.
         """
         if TOPBAT not in self.symbols or not self.num_fb:
             return self
@@ -146,7 +146,10 @@ class ConstraintSystem:
         return replace(self, symbols=symbols)
 
     def covers(self, other: ConstraintSystem) -> bool:
-        """Whether all combinations of another system of the segment are among those of this one."""
+        """Whether each combination of another system of the segment is one of this one.
+
+        A factor that is free here may be anything there.
+        """
         meaning: dict[str, Term] = {}
         for group, other_group in zip(self.terms, other.terms, strict=True):
             for terms, others in zip(group, other_group, strict=True):
@@ -154,7 +157,7 @@ class ConstraintSystem:
                     return False
                 for term, other_term in zip(terms[:3], others[:3], strict=True):
                     meant = meaning.setdefault(term, other_term) if isinstance(term, str) else term
-                    if meant != other_term:
+                    if meant not in (0, other_term) or (meant == 0 and term != 0):
                         return False
         return all(
             set(other.symbols.get(str(term), (term,))) <= set(self.symbols[name])

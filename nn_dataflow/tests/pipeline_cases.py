@@ -5,18 +5,51 @@ Networks are of the kinds that pipelines care about: chains, forks, joins, pooli
 convolutions; layers are small, so that limits of buffers and nodes are met often.
 """
 
+import functools
+import gzip
 import itertools
+import json
+import math
+from pathlib import Path
 
 from hypothesis import strategies as st
 
+from nn_dataflow import nns
+from nn_dataflow.core.inter_layer_pipeline import InterLayerPipeline
 from nn_dataflow.core.layer import ConvLayer, EltwiseLayer, FCLayer, InputLayer, PoolingLayer
 from nn_dataflow.core.layer_order import schedule_order
 from nn_dataflow.core.network import Network
 from nn_dataflow.core.node_region import NodeRegion
+from nn_dataflow.core.option import Option
 from nn_dataflow.core.phy_dim2 import PhyDim2
 from nn_dataflow.core.resource import Resource
 
 IN = Network.INPUT_LAYER_KEY
+
+_DATA = Path(__file__).parent / "data" / "segments.json.gz"
+REFERENCE = json.loads(gzip.decompress(_DATA.read_bytes()))
+
+
+def reference_id(number):
+    """Name of a reference case."""
+    case = REFERENCE[number]
+    return f"{number}-{case['net']}"
+
+
+@functools.cache
+def reference_segments(number):
+    """All segments that we find for a reference case, by layer names, in order."""
+    case = REFERENCE[number]
+    resource = machine(
+        case["nodes"], size_gbuf=case["size_gbuf"], array=(16, 16), corners=case["mem_type"] == "2D"
+    )._replace(dram_bandwidth=math.inf)
+    pipeline = InterLayerPipeline(nns.import_network(case["net"]), case["batch"], resource)
+    return {segment.seg: segment for segment in pipeline.gen_segment(Option(**case["options"]))}
+
+
+def groups_of(names):
+    """A segment given as nested lists."""
+    return tuple(map(tuple, names))
 
 
 def machine(nodes=(4, 4), *, size_gbuf=4096, array=(8, 8), corners=False):

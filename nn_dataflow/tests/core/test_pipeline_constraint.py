@@ -1,0 +1,524 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Tests of the constraints on the layers of a segment (docs/model/pipeline.md section 7).
+
+Decides that the combinations of the reference data come out under the original rules, that ours
+contain them, and what the worked examples and the corrected rules give.
+"""
+
+import itertools
+import math
+from types import SimpleNamespace
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from nn_dataflow.core import PipelineSegment
+from nn_dataflow.core.layer import ConvLayer, InputLayer, PoolingLayer
+from nn_dataflow.core.pipeline_system import ConstraintSystem, LayerTerms, reachable_factors
+from nn_dataflow.tests.core.test_pipeline_segment import segment_of
+from nn_dataflow.tests.pipeline_cases import (
+    IN,
+    REFERENCE,
+    arrangements,
+    fork_around_pooling,
+    fork_network,
+    fully_connected_network,
+    groups_of,
+    linear_network,
+    machine,
+    network_of,
+    pipeline_machines,
+    pipeline_networks,
+    reference_id,
+    reference_segments,
+)
+
+
+def flat(nested):
+    return [item for group in nested for item in group]
+
+
+def factors_of(constraint):
+    return constraint.topbat, constraint.topifm, constraint.topofm
+
+
+def combinations_of(segment, **kwargs):
+    """Hints to the factors (B, I, O) of all layers."""
+    return {
+        hints: [factors_of(one) for one in flat(constraint)]
+        for constraint, hints in segment.gen_constraint(**kwargs)
+    }
+
+
+@pytest.mark.parametrize("number", range(len(REFERENCE)), ids=reference_id)
+def test_combinations_of_the_reference(number):
+    for record in REFERENCE[number]["segments"]:
+        segment = reference_segments(number)[groups_of(record["seg"])]
+        for expected in record["constraints"]:
+            found = [
+                {
+                    "hints": list(hints),
+                    "layers": [[layer_fields(one) for one in group] for group in constraint],
+                }
+                for constraint, hints in segment.gen_constraint(
+                    float(expected["max_time_overhead"]), original_rules=True
+                )
+            ]
+            assert len(found) == expected["count"]
+            assert found[:40] == expected["first_40"]
+
+
+def layer_fields(constraint):
+    return {
+        "topbat": constraint.topbat,
+        "topifm": constraint.topifm,
+        "topofm": constraint.topofm,
+        "fbifm": None,
+        "fbofm": None,
+        "updated_by": list(constraint.update_dict),
+    }
+
+
+# Ours contain those of the original rules.
+
+
+def assert_contains_the_original(segment):
+    """Whatever a combination of the original rules allows, one of ours allows as well."""
+    names = flat(segment.seg)
+    index = {name: place for place, name in enumerate(names)}
+    systems = segment.constraint_systems()
+    for constraint, _ in segment.gen_constraint(original_rules=True):
+        layers = flat(constraint)
+        tied = sorted({name for one in layers for name in one.update_dict})
+        for chosen in itertools.product(*(chosen_factors(segment, name) for name in tied)):
+            choice = dict(zip(tied, chosen, strict=True))
+            wanted = [list(factors_of(one)) for one in layers]
+            for one, factors in zip(layers, wanted, strict=True):
+                for name in one.update_dict:
+                    factors[2] = wanted[index[name]][2] = choice[name]
+            any_order = {
+                index[name]
+                for name in tied
+                if choice[name] > 1 and any(n not in names for n in segment.network.nexts(name))
+            }
+            assert any(allows(system, wanted, any_order) for system in systems), (layers, choice)
+
+
+def chosen_factors(segment, name):
+    """What T0[O] of a layer may be."""
+    nofm = segment.network[name].nofm
+    return reachable_factors(nofm, min(nofm, segment.resource.proc_region.dim.size()))
+
+
+def allows(system, wanted, any_order):
+    values = {}
+    for place, (terms, factors) in enumerate(zip(flat(system.terms), wanted, strict=True)):
+        if place in any_order and not terms.any_order:
+            return False
+        for term, factor in zip(terms[:3], factors, strict=True):
+            if isinstance(term, str):
+                if values.setdefault(term, factor) != factor or factor not in system.symbols[term]:
+                    return False
+            elif term not in (0, factor):
+                return False
+    return True
+
+
+@pytest.mark.parametrize("number", range(len(REFERENCE)), ids=reference_id)
+def test_ours_contain_the_reference(number):
+    for segment in reference_segments(number).values():
+        assert_contains_the_original(segment)
+
+
+@given(
+    st.data(),
+    pipeline_networks(),
+    pipeline_machines(),
+    st.sampled_from((1, 2, 4)),
+    st.sampled_from((True, True, False)),
+)
+def test_ours_contain_the_original(data, network, resource, batch_size, with_opt):
+    seg = data.draw(arrangements(network))
+    segment = segment_of(seg, network, resource=resource, batch_size=batch_size, with_opt=with_opt)
+    original = list(segment.gen_constraint(original_rules=True))
+    assert segment.valid or not original
+    assert_contains_the_original(segment)
+
+
+def two_chains_network():
+    """c → d → p → q, and e: with stale answers d and q buffer their ofmaps, and p does not."""
+    conv = ConvLayer(8, 8, 4, 1)
+    return network_of(
+        InputLayer(8, 4),
+        ("c", conv, [IN]),
+        ("d", conv, ["c"]),
+        ("p", PoolingLayer(8, 4, 1), ["d"]),
+        ("q", PoolingLayer(8, 4, 1), ["p"]),
+        ("e", conv, [IN]),
+    )
+
+
+def test_stale_answers_add_only_what_they_allow_more():
+    seg = (("c",), ("d", "p", "q"), ("e",))
+    segment = segment_of(seg, two_chains_network(), size_gbuf=1000)
+    (original,) = segment.constraint_systems(original_rules=True)
+    assert original.num_fb == 1
+    d, p, q = original.terms[1]
+    assert (d.topofm, p.topofm, q.topofm) == (1, 0, 1)
+    found = {
+        tuple(terms.topofm for terms in system.terms[1]) for system in segment.constraint_systems()
+    }
+    assert found == {
+        (1, "topofm_1_0", "topofm_1_0"),
+        ("topofm_1_0", "topofm_1_0", "topofm_1_0"),
+        (1, 0, 1),
+    }
+    assert_contains_the_original(segment)
+
+
+# Worked examples.
+
+
+def test_two_layers():
+    """Section 9.2."""
+    segment = PipelineSegment((("a",), ("b",)), linear_network(), 4, machine())
+    expected = {(bat, k): [(bat, 0, k), (bat, k, 0)] for bat in (1, 2, 4) for k in (1, 2, 4, 8, 16)}
+    assert combinations_of(segment, original_rules=True) == expected
+    assert combinations_of(segment) == expected
+    assert list(combinations_of(segment)) == sorted(expected)
+
+
+def test_small_parts_of_fmaps_are_not_handed_over():
+    """16384 words of ofmaps, parts of at least 5 % of the buffer: at most 80, 8, 1, 0.8 parts."""
+    for size_gbuf, most in ((4096, 16), (40960, 8), (327680, 1), (409600, 1)):
+        segment = segment_of((("a",), ("b",)), linear_network(), size_gbuf=size_gbuf)
+        assert max(one[0][2] for one in combinations_of(segment).values()) == most
+
+
+def test_convolution_and_pooling():
+    """Section 9.3: the pooling layer splits its ofmaps as the convolution does."""
+    network = network_of(
+        InputLayer(4, 8), ("c", ConvLayer(4, 10, 8, 3), [IN]), ("p", PoolingLayer(10, 4, 2), ["c"])
+    )
+    segment = segment_of((("c", "p"),), network, nodes=(2, 2), size_gbuf=4096)
+    assert combinations_of(segment, original_rules=True) == {
+        (bat,): [(bat, 0, 0), (bat, 0, 0)] for bat in (1, 2, 4)
+    }
+    for ((conv, pool),), _ in segment.gen_constraint(original_rules=True):
+        assert dict(conv.update_dict) == {}
+        assert list(pool.update_dict) == ["c"]
+        pool.update_by_prev({"c": SimpleNamespace(scheme={"to": (5, 2, 1)})})
+        assert (pool.topofm, pool.update_dict) == (5, {})
+    # ⌈10/x⌉ is 10, 5, 4, 3, 2, 1.
+    assert combinations_of(segment) == {
+        (bat, k): [(bat, 0, k), (bat, 0, k)] for bat in (1, 2, 4) for k in (1, 2, 3, 4, 5, 10)
+    }
+    assert not any(
+        one.update_dict for constraint, _ in segment.gen_constraint() for one in flat(constraint)
+    )
+
+
+def test_rules_are_not_shared_by_combinations():
+    network = network_of(
+        InputLayer(4, 8), ("c", ConvLayer(4, 10, 8, 3), [IN]), ("p", PoolingLayer(10, 4, 2), ["c"])
+    )
+    segment = segment_of((("c", "p"),), network, size_gbuf=4096)
+    found = [flat(constraint)[1] for constraint, _ in segment.gen_constraint(original_rules=True)]
+    found[0].update_by_prev({"c": SimpleNamespace(scheme={"to": (5, 2, 1)})})
+    assert all(one.update_dict for one in found[1:])
+
+
+def test_three_layers_in_a_row():
+    """Section 9.3; the other answer, that the first layer buffers, comes as well."""
+    segment = segment_of((("a",), ("b",), ("c",)), linear_network(), size_gbuf=8192)
+    (original,) = segment.constraint_systems(original_rules=True)
+    assert original.num_fb == 1
+    bat = "topbat_shr"
+    assert flat(original.terms) == [
+        LayerTerms(bat, 0, "topofm_0_0"),
+        LayerTerms(bat, "topofm_0_0", 1),
+        LayerTerms(bat, 1, 0),
+    ]
+    first, second = segment.constraint_systems()
+    assert first == original
+    assert second.num_fb == 1
+    assert flat(second.terms) == [
+        LayerTerms(bat, 0, 1),
+        LayerTerms(bat, 1, "topofm_1_0"),
+        LayerTerms(bat, "topofm_1_0", 0),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("size_gbuf", "first_ofmaps"),
+    [(1023, []), (1024, [1]), (6143, [1]), (6144, ["topofm_0_0", 1])],
+)
+def test_answer_whose_fmaps_do_not_fit_is_left_out(size_gbuf, first_ofmaps):
+    """4, 11 and 1 nodes. Either a buffers 16 x 16 x 16 words, or c buffers 24 x 16 x 16."""
+    segment = segment_of((("a",), ("b",), ("c",)), linear_network(), size_gbuf=size_gbuf)
+    assert [system.terms[0][0].topofm for system in segment.constraint_systems()] == first_ofmaps
+    assert segment.valid == bool(first_ofmaps)
+    original = segment.constraint_systems(original_rules=True)
+    assert [system.terms[0][0].topofm for system in original] == first_ofmaps[:1]
+
+
+def test_chain_with_small_fmaps():
+    """Section 9.3: a symbol of one value stays where the other layer loses it."""
+    resource = machine((8, 8), size_gbuf=2000)
+    seg = (("0",), ("1", "1p"))
+    segment = segment_of(seg, fully_connected_network(), resource=resource)
+    for original_rules in (True, False):
+        for layers in combinations_of(segment, original_rules=original_rules).values():
+            assert layers[2][2] == 1
+    resource = machine((8, 8), size_gbuf=100)
+    segment = segment_of(seg, fully_connected_network(), resource=resource)
+    (original,) = segment.constraint_systems(original_rules=True)
+    assert [terms.topofm for terms in flat(original.terms)] == ["topofm_0_0", 1, 0]
+
+
+def test_layers_that_share_their_source_read_it_in_the_same_parts():
+    """Section 9.3: 2a, 2b of the fork; 2a has a demand on its ofmaps, so both take whole fmaps."""
+    segment = segment_of((("2a",), ("3a",), ("2b",), ("3b",)), fork_network())
+    for layers in combinations_of(segment).values():
+        assert layers[0][1] == layers[2][1] == 1
+    network = network_of(
+        InputLayer(8, 8),
+        ("1", ConvLayer(8, 12, 8, 1), [IN]),
+        ("2a", ConvLayer(12, 8, 8, 1), ["1"]),
+        ("2b", ConvLayer(12, 8, 8, 1), ["1"]),
+    )
+    segment = PipelineSegment((("2a",), ("2b",)), network, 2, machine(size_gbuf=5000))
+    # 1536 words in parts of at least 250: at most 6.144 of them.
+    assert combinations_of(segment) == {
+        (bat, k): [(bat, k, 0), (bat, k, 0)] for bat in (1, 2) for k in (1, 2, 3, 4, 6)
+    }
+
+
+def test_layers_of_one_group_exchange_whole_fmaps():
+    segment = segment_of((("a", "b", "c"),), linear_network())
+    assert combinations_of(segment) == {
+        (bat,): [(bat, 0, 1), (bat, 1, 1), (bat, 1, 0)] for bat in (1, 2, 4)
+    }
+
+
+def test_basic_mode_buffers_between_groups():
+    segment = segment_of((("a",), ("b",), ("c",)), linear_network(), with_opt=False)
+    for original_rules in (True, False):
+        assert combinations_of(segment, original_rules=original_rules) == {
+            (bat,): [(bat, 0, 1), (bat, 1, 1), (bat, 1, 0)] for bat in (1, 2, 4)
+        }
+        (system,) = segment.constraint_systems(original_rules=original_rules)
+        assert system.num_fb == 2
+
+
+# Corrections.
+
+
+def test_flag_of_a_chain_that_ended_is_cleared():
+    """S5: 3a is read by memory only."""
+    segment = segment_of((("2a",), ("3a",), ("2b",), ("3b",)), fork_network(), batch_size=16)
+    (original,) = segment.constraint_systems(original_rules=True)
+    assert (original.num_fb, original.terms[1][0].topofm) == (1, 1)
+    (ours,) = segment.constraint_systems()
+    assert (ours.num_fb, ours.terms[1][0].topofm) == (0, 0)
+
+
+def test_local_region_layer_before_the_user_of_its_symbol():
+    """E2: the sum that follows the convolution passes its split back."""
+    segment = segment_of((("p",), ("c", "e")), fork_around_pooling(), size_gbuf=4096)
+    assert segment.valid
+    for original_rules in (True, False):
+        found = list(segment.gen_constraint(original_rules=original_rules))
+        assert found
+        for constraint, _ in found:
+            (pool,), (conv, total) = constraint
+            assert pool.topofm == conv.topofm == total.topofm
+            assert not pool.update_dict
+            assert not total.update_dict
+    assert {constraint[0][0].topofm for constraint, _ in segment.gen_constraint()} == {
+        1,
+        2,
+        4,
+        8,
+        16,
+    }
+
+
+@pytest.mark.parametrize("original_rules", [True, False])
+def test_no_overhead_allowed(original_rules):
+    """E3: no division by zero; the original rules leave nothing where something is buffered."""
+    three = segment_of((("a",), ("b",), ("c",)), linear_network())
+    found = list(three.gen_constraint(0, original_rules=original_rules))
+    assert bool(found) != original_rules
+    two = segment_of((("a",), ("b",)), linear_network())
+    found = combinations_of(two, max_time_overhead=0, original_rules=original_rules)
+    assert found == combinations_of(two)
+
+
+def test_overhead_limits_the_original_rules_only():
+    """S4: half of the batch groups of a hop over 2 or less."""
+    segment = segment_of((("a",), ("b",), ("c",)), linear_network(), batch_size=8)
+    everything = combinations_of(segment, original_rules=True)
+    assert {hints[0] for hints in everything} == {1, 2, 4, 8}
+    limited = combinations_of(segment, max_time_overhead=0.5, original_rules=True)
+    assert limited == {hints: one for hints, one in everything.items() if hints[0] >= 2}
+    assert combinations_of(segment, max_time_overhead=0.3, original_rules=True).keys() == {
+        hints for hints in everything if hints[0] >= 4
+    }
+    assert list(segment.gen_constraint(0.3)) == list(segment.gen_constraint())
+
+
+def test_ofmaps_that_go_to_memory_may_be_in_any_order():
+    """A convolution that is read by a pooling layer behind it and by another segment."""
+    network = network_of(
+        InputLayer(8, 8),
+        ("c", ConvLayer(8, 8, 8, 1), [IN]),
+        ("p", PoolingLayer(8, 4, 2), ["c"]),
+        ("d", ConvLayer(8, 8, 8, 1), ["c"]),
+    )
+    segment = segment_of((("c", "p"),), network, size_gbuf=1000)
+    ifm_outermost = ((2, 4, 1), (2, 1, 0))
+    allowed = [
+        flat(constraint)
+        for constraint, _ in segment.gen_constraint()
+        if flat(constraint)[0].is_valid_top_bl(*ifm_outermost)
+    ]
+    assert [[one.topofm for one in layers] for layers in allowed] == [[4, 4]]
+    ofm_outermost = ((2, 4, 1), (1, 2, 0))
+    first, second = [
+        flat(constraint)[0]
+        for constraint, _ in segment.gen_constraint()
+        if flat(constraint)[0].is_valid_top_bl(*ofm_outermost)
+    ]
+    assert first != second
+    # Samples still come in groups.
+    constraint = next(
+        layers[0]
+        for layers in (flat(constraint) for constraint, _ in segment.gen_constraint())
+        if factors_of(layers[0]) == (2, 0, 4) and not layers[0].is_valid_top_bl(*ifm_outermost)
+    )
+    assert not constraint.is_valid_top_bl((2, 4, 2), (2, 1, 0))
+
+
+# Systems.
+
+
+@given(st.data(), pipeline_networks(), pipeline_machines(), st.sampled_from((1, 2, 4, 6)))
+def test_combinations_are_distinct_and_consistent(data, network, resource, batch_size):
+    seg = data.draw(arrangements(network))
+    segment = segment_of(seg, network, resource=resource, batch_size=batch_size)
+    assume(segment.valid)
+    found = list(segment.gen_constraint())
+    constraints = [constraint for constraint, _ in found]
+    assert found
+    assert len(set(constraints)) == len(constraints)
+    for constraint, hints in found:
+        assert [len(group) for group in constraint] == [len(group) for group in seg]
+        assert all(isinstance(value, int) and value > 0 for value in hints)
+        layers = flat(constraint)
+        (groups_of_samples,) = {one.topbat for one in layers}
+        assert groups_of_samples in (0, *divisors_of(batch_size))
+        assert (groups_of_samples == 0) == (len(layers) == 1 and batch_size > 1) or batch_size == 1
+        for one, link in zip(layers, flat(segment.links), strict=True):
+            assert one.topifm <= network[link.layer].nifm
+            assert one.topofm <= network[link.layer].nofm
+            assert not one.update_dict
+            if link.neighbour_source is None or not isinstance(network[link.layer], ConvLayer):
+                continue
+            source = constraint[link.neighbour_source.sp_idx][link.neighbour_source.tm_idx]
+            # Whole fmaps, or in the parts in which they are made.
+            assert one.topifm in (0, 1, source.topofm)
+
+
+def divisors_of(number):
+    return [n for n in range(1, number + 1) if number % n == 0]
+
+
+@given(st.data(), pipeline_networks(), pipeline_machines())
+def test_hints_ascend_within_a_system(data, network, resource):
+    seg = data.draw(arrangements(network))
+    segment = segment_of(seg, network, resource=resource)
+    for system in segment.constraint_systems():
+        hints = [hints for _, hints in system.combinations()]
+        assert hints == sorted(set(hints))
+        assert len(hints) == math.prod(map(len, system.symbols.values()))
+        assert list(system.symbols) == sorted(system.symbols)
+
+
+def test_symbols_are_in_ascii_order():
+    names = [f"c{i}" for i in range(11)]
+    network = network_of(
+        InputLayer(4, 4),
+        *(
+            (name, ConvLayer(4, 4, 4, 1), [prev])
+            for name, prev in zip(names, [IN, *names], strict=False)
+        ),
+    )
+    seg = tuple((name,) for name in names)
+    segment = segment_of(seg, network, nodes=(1, 11), size_gbuf=200)
+    (original,) = segment.constraint_systems(original_rules=True)
+    assert list(original.symbols) == [
+        "topbat_shr",
+        "topofm_0_0",
+        "topofm_2_0",
+        "topofm_4_0",
+        "topofm_6_0",
+        "topofm_8_0",
+    ]
+
+
+def test_system_reduced_to_possible_factors():
+    segment = PipelineSegment((("a",), ("b",)), linear_network(), 4, machine())
+    (system,) = segment.constraint_systems()
+    a = ({1, 2, 4, 8}, {1, 2, 4, 8, 16}, {1, 2, 4})
+    b = ({1, 2, 8, 16}, {1, 3}, {1, 2})
+    reduced = system.reduced(((a,), (b,)))
+    assert reduced.symbols == {"topbat_shr": (1, 2), "topofm_0_0": (1, 2, 8, 16)}
+    assert reduced.terms == system.terms
+    nothing = (((), (), ()),)
+    assert list(system.reduced((nothing, nothing)).combinations()) == []
+
+
+def make_system(*layers, **symbols):
+    return ConstraintSystem((tuple(LayerTerms(*terms) for terms in layers),), symbols, 0)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "covers"),
+    [
+        (make_system((0, 0, 1)), make_system((0, 0, 1)), True),
+        (make_system((0, 0, 0)), make_system((0, 0, 1)), True),
+        (make_system((0, 0, 1)), make_system((0, 0, 0)), False),
+        (make_system((0, 0, "x"), x=(1, 2)), make_system((0, 0, 2)), True),
+        (make_system((0, 0, "x"), x=(1, 2)), make_system((0, 0, 3)), False),
+        (make_system((0, 0, "x"), x=(1, 2)), make_system((0, 0, 0)), False),
+        (make_system((0, 0, 0)), make_system((0, 0, "x"), x=(1, 2)), True),
+        (make_system((0, 0, 1)), make_system((0, 0, "x"), x=(1, 2)), False),
+        (make_system((0, 0, "x"), x=(1, 2)), make_system((0, 0, "y"), y=(2,)), True),
+        (make_system((0, 0, "x"), x=(1, 2)), make_system((0, 0, "y"), y=(2, 3)), False),
+        (make_system((0, "x", "x"), x=(1, 2)), make_system((0, 1, 2)), False),
+        (make_system((0, "x", "y"), x=(1, 2), y=(1, 2)), make_system((0, 1, 2)), True),
+        (make_system((0, 0, 1, "a")), make_system((0, 0, 1)), False),
+        (make_system((0, 0, 1, None, True)), make_system((0, 0, 1)), False),
+    ],
+)
+def test_system_covers(one, other, covers):
+    assert one.covers(other) == covers
+
+
+@given(st.integers(1, 60), st.integers(1, 60))
+def test_reachable_factors(count, max_parts):
+    literal = {
+        factor
+        for parts in range(1, max_parts + 1)
+        for factor in divisors_of(math.ceil(count / parts))
+    }
+    assert reachable_factors(count, max_parts) == tuple(sorted(literal))
+
+
+@pytest.mark.parametrize("overhead", [-0.1, float("nan"), "x", None])
+def test_refused_overhead(overhead):
+    segment = PipelineSegment((("a",),), linear_network(), 4, machine())
+    with pytest.raises(ValueError, match="max_time_overhead must be a number of at least 0"):
+        segment.gen_constraint(overhead)
