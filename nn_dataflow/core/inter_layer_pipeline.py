@@ -63,6 +63,7 @@ class InterLayerPipeline:
     (('fc1',),)
     (('fc2',),)
     (('fc3',),)
+    (('fc1',), ('fc2',))
     """
 
     def __init__(

@@ -117,7 +117,7 @@ class ConstraintSystem:
     def within_overhead(self, max_time_overhead: float) -> ConstraintSystem:
         """Leave out few groups of samples: each buffered hop delays by at least one group.
 
-        This is a rule of nn_dataflow 2.1 and no valid bound, see docs/model/pipeline.md section 7.6.
+        This is a rule of nn_dataflow 2.1 and no valid bound (docs/model/pipeline.md section 7.6).
         """
         if TOPBAT not in self.symbols or not self.num_fb:
             return self
