@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from nn_dataflow.core import PipelineSegment
 from nn_dataflow.core.layer import ConvLayer, InputLayer, PoolingLayer
+from nn_dataflow.core.pipeline_rules import SegmentLayers, segment_demands
 from nn_dataflow.core.pipeline_system import ConstraintSystem, LayerTerms, reachable_factors
 from nn_dataflow.tests.core.test_pipeline_segment import segment_of
 from nn_dataflow.tests.pipeline_cases import (
@@ -321,6 +322,49 @@ def test_flag_of_a_chain_that_ended_is_cleared():
     assert (original.num_fb, original.terms[1][0].topofm) == (1, 1)
     (ours,) = segment.constraint_systems()
     assert (ours.num_fb, ours.terms[1][0].topofm) == (0, 0)
+
+
+def demands_of(segment, **kwargs):
+    layers = SegmentLayers(
+        links=segment.links,
+        layers=tuple(tuple(segment.network[name] for name in group) for group in segment),
+        resources=segment.allocation(),
+        shared=(),
+        batch_size=segment.batch_size,
+        with_opt=segment.with_opt,
+    )
+    return segment_demands(layers, **kwargs)
+
+
+@pytest.mark.parametrize("first_buffers", [False, True])
+def test_chain_goes_on_behind_a_group_of_local_region_layers(first_buffers):
+    """q reads p, and nobody on chip reads q; b reads p all the same."""
+    conv, pool = ConvLayer(8, 8, 8, 1), PoolingLayer(8, 8, 1)
+    network = network_of(
+        InputLayer(8, 8),
+        ("a", conv, [IN]),
+        ("p", pool, ["a"]),
+        ("q", pool, ["p"]),
+        ("b", conv, ["p"]),
+    )
+    segment = segment_of((("a", "p"), ("q",), ("b",)), network)
+    demands = demands_of(segment, first_buffers=first_buffers)
+    assert demands[0, 0].fbofm == demands[0, 1].fbofm == demands[2, 0].fbifm == first_buffers
+    assert demands == demands_of(segment, first_buffers=first_buffers, keep_stale=True)
+
+
+@pytest.mark.parametrize("first_buffers", [False, True])
+def test_demands_of_a_finished_chain(first_buffers):
+    segment = segment_of((("2a",), ("3a",), ("2b",), ("3b",)), fork_network())
+    demands = demands_of(segment, first_buffers=first_buffers)
+    assert [demand.fbofm for demand in demands.values()] == [first_buffers, False, False, False]
+    stale = demands_of(segment, first_buffers=first_buffers, keep_stale=True)
+    assert [demand.fbofm for demand in stale.values()] == [
+        first_buffers,
+        not first_buffers,
+        False,
+        False,
+    ]
 
 
 def test_local_region_layer_before_the_user_of_its_symbol():
