@@ -146,8 +146,6 @@ def _group_regions(
 ) -> list[NodeRegion] | None:
     if len(links) == 1:
         return [region]
-    if len(links) > region.dim.size():
-        return None
     ops = [sum(network[link.layer].total_ops() for link in group) for group in links]
     nodes = balance_nodes(ops, region.dim, max_util_drop)
     return None if nodes is None else region.allocate(nodes) or None

@@ -157,7 +157,7 @@ class ConstraintSystem:
                     return False
                 for term, other_term in zip(terms[:3], others[:3], strict=True):
                     meant = meaning.setdefault(term, other_term) if isinstance(term, str) else term
-                    if meant not in (0, other_term) or (meant == 0 and term != 0):
+                    if meant not in (0, other_term):
                         return False
         return all(
             set(other.symbols.get(str(term), (term,))) <= set(self.symbols[name])

@@ -220,6 +220,20 @@ def test_convolution_and_pooling():
     )
 
 
+def test_few_nodes_and_processing_elements_allow_few_factors():
+    """10 channels in one part; or two, of 5; or three, of 4."""
+    network = network_of(
+        InputLayer(4, 8), ("c", ConvLayer(4, 10, 8, 3), [IN]), ("p", PoolingLayer(10, 4, 2), ["c"])
+    )
+    found = []
+    for nodes, array in (((1, 1), (1, 1)), ((1, 2), (1, 1)), ((1, 1), (1, 3))):
+        resource = machine(nodes, array=array)
+        segment = segment_of((("c", "p"),), network, resource=resource)
+        (system,) = segment.constraint_systems()
+        found.append(system.symbols["topofm_0_0"])
+    assert found == [(1, 2, 5, 10), (1, 2, 5, 10), (1, 2, 4, 5, 10)]
+
+
 def test_rules_are_not_shared_by_combinations():
     network = network_of(
         InputLayer(4, 8), ("c", ConvLayer(4, 10, 8, 3), [IN]), ("p", PoolingLayer(10, 4, 2), ["c"])
@@ -248,6 +262,9 @@ def test_three_layers_in_a_row():
         LayerTerms(bat, "topofm_0_0", 1),
         LayerTerms(bat, 1, 0),
     ]
+    # With k = 1 both answers are the same.
+    constraints = [constraint for constraint, _ in segment.gen_constraint()]
+    assert len(constraints) == len(set(constraints)) == 3 * (8 + 5 - 1)
 
 
 @pytest.mark.parametrize(
