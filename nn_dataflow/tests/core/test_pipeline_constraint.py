@@ -14,9 +14,18 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from nn_dataflow.core import PipelineSegment
+from nn_dataflow.core.cost import Cost
+from nn_dataflow.core.data_layout import DataLayout
+from nn_dataflow.core.fmap_range import FmapPosition, FmapRange
 from nn_dataflow.core.layer import ConvLayer, InputLayer, PoolingLayer
+from nn_dataflow.core.map_strategy import MapStrategyEyeriss
+from nn_dataflow.core.option import Option
+from nn_dataflow.core.partition import gen_partition
 from nn_dataflow.core.pipeline_rules import SegmentLayers, segment_demands
 from nn_dataflow.core.pipeline_system import ConstraintSystem, LayerTerms, reachable_factors
+from nn_dataflow.core.pipeline_segment_timing import PipelineSegmentTiming
+from nn_dataflow.core.scheduling import Scheduling
+from nn_dataflow.core.scheduling_result import SchedulingCondition
 from nn_dataflow.tests.core.test_pipeline_segment import segment_of
 from nn_dataflow.tests.pipeline_cases import (
     IN,
@@ -188,6 +197,66 @@ def test_two_layers():
     assert combinations_of(segment, original_rules=True) == expected
     assert combinations_of(segment) == expected
     assert list(combinations_of(segment)) == sorted(expected)
+
+
+@pytest.fixture(name="schedules", scope="module")
+def fixture_schedules():
+    """Best schedules of both layers of section 9.2, and the segment's timing, by hints."""
+    resource = machine()._replace(dram_bandwidth=8)
+    segment = PipelineSegment((("a",), ("b",)), linear_network(), 4, resource)
+    cost = Cost(mac_op=1, mem_hier=(200, 6, 2, 1), noc_hop=10, idl_unit=0)
+    options = Option(sw_gbuf_bypass=(True, True, True), partition_hybrid=True)
+    memory = resource.src_data_region
+    whole = FmapRange(FmapPosition(0, 0, 0, 0), FmapPosition(4, 8, 16, 16))
+    part = next(gen_partition(InputLayer(8, 16), 4, memory.dim, options, guaranteed=True))
+    given_layout = DataLayout((whole,), (memory,), (part.projection(memory, appl2frng=True),))
+    found = {}
+    for constraint, hints in segment.gen_constraint():
+        layout, timing = given_layout, PipelineSegmentTiming(segment.network, 0)
+        results = []
+        for sp, (name,) in enumerate(segment):
+            condition = SchedulingCondition(
+                segment.allocation()[sp][0], constraint[sp][0], layout, (0, sp, 0)
+            )
+            search = Scheduling(segment.network[name], 4, cost, MapStrategyEyeriss)
+            results += search.schedule_search(condition, options)[:1]
+            if len(results) > sp:
+                layout = results[sp].ofmap_layout
+                timing.add(name, results[sp])
+            else:
+                break
+        found[hints] = results, timing
+    return found
+
+
+@pytest.mark.parametrize(
+    ("hints", "dram_times", "segment_time", "overhead"),
+    [
+        ((1, 1), (2304, 4800), 12288, 0.7297),
+        ((1, 2), (2304, 4800), 9216, 0.2973),
+        ((1, 4), (2304, 4800), 7680, 0.0811),
+        ((1, 8), (2304, 4800), 7104, 0),
+        ((2, 2), (2880, 4800), 7680, 0),
+        ((4, 1), (2304, 4800), 7680, 0.0811),
+    ],
+)
+def test_layers_scheduled_under_constraints(schedules, hints, dram_times, segment_time, overhead):
+    """Section 9.2."""
+    results, timing = schedules[hints]
+    assert [one.total_time for one in results] == [6144, 6144]
+    assert tuple(one.total_dram_time for one in results) == dram_times
+    assert [timing.timing_list[0][0].ngrp, timing.bat_ngrp] == [hints[1], hints[0]]
+    assert timing.time == segment_time
+    assert timing.time_overhead == pytest.approx(overhead, abs=5e-5)
+
+
+def test_parts_that_no_mapping_has(schedules):
+    """Section 9.2: channel replication in the array makes the loop count of a's O 8."""
+    assert {hints for hints, (results, _) in schedules.items() if not results} == {
+        (1, 16),
+        (2, 16),
+        (4, 16),
+    }
 
 
 def test_small_parts_of_fmaps_are_not_handed_over():
