@@ -47,7 +47,7 @@ setup(
         "Typing :: Typed",
     ],
     packages=find_packages(include=["nn_dataflow", "nn_dataflow.*"]),
-    package_data={"nn_dataflow": ["py.typed"], "nn_dataflow.tests": ["data/*.json"]},
+    package_data={"nn_dataflow": ["py.typed"], "nn_dataflow.tests": ["data/*.json*"]},
     python_requires=">=3.10",
     install_requires=["numpy>=1.24"],
     extras_require={**EXTRAS, "all": [name for names in EXTRAS.values() for name in names]},

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The model and the search: every public class of the package, imported when first used.
 
-Modules stand in layers (workload, hardware, mapping, partition, blocking, scheduling, top), and
-each imports from its own or earlier layers only. A tool that needs only the workload does not
-load NumPy.
+Modules stand in layers (workload, hardware, mapping, partition, blocking, scheduling, pipeline,
+top), and each imports from its own or earlier layers only. A tool that needs only the workload does
+not load NumPy.
 """
 
 from importlib import import_module
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .data_layout import DataLayout
     from .fmap_range import FmapPosition, FmapRange, FmapRangeMap
     from .int_range import IntRange
+    from .inter_layer_pipeline import InterLayerPipeline
     from .layer import (
         ConvLayer,
         EltwiseLayer,
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from .option import Option
     from .partition_scheme import PartitionScheme
     from .phy_dim2 import PhyDim2
+    from .pipeline_segment import PipelineSegment
     from .pipeline_segment_timing import PipelineSegmentTiming
     from .resource import Resource
     from .scheduling import Scheduling
@@ -59,6 +61,7 @@ _CLASSES = {
     "data_layout": ("DataLayout",),
     "fmap_range": ("FmapPosition", "FmapRange", "FmapRangeMap"),
     "int_range": ("IntRange",),
+    "inter_layer_pipeline": ("InterLayerPipeline",),
     "layer": (
         "ConvLayer",
         "EltwiseLayer",
@@ -78,6 +81,7 @@ _CLASSES = {
     "option": ("Option",),
     "partition_scheme": ("PartitionScheme",),
     "phy_dim2": ("PhyDim2",),
+    "pipeline_segment": ("PipelineSegment",),
     "pipeline_segment_timing": ("PipelineSegmentTiming",),
     "resource": ("Resource",),
     "scheduling": ("Scheduling",),
