@@ -339,8 +339,8 @@ class HashableDict(dict[K, V]):
         return type(self), (dict(self),)
 
     def copy(self) -> "HashableDict[K, V]":
-        """Return one of the same type and content, which is this one."""
-        return self
+        """Return another one of the same type and content."""
+        return type(self)(self)
 
     def _refuse(self, *_args: Any, **_kwargs: Any) -> NoReturn:
         raise TypeError(f"{type(self).__name__}: an immutable dict cannot be changed")

@@ -201,10 +201,10 @@ class MapStrategyEyeriss(MapStrategy):
     """Row-stationary mapping of the Eyeriss accelerator.
 
     A logical PE set has one row per filter row and one column per ofmap row, and each logical PE
-    does one row convolution. It is folded on, or replicated over, the array
-    (`pe_set_geometry.fold_and_replicate`). Vertical replicas are split between input and output channels,
-    horizontal ones serve output channels. The width fold divides ofmap rows and counts as extra
-    batch; a height fold re-reads the fmaps from the buffer.
+    does one row convolution. It is folded on, or replicated over, the array, see `pe_set_geometry`.
+    Vertical replicas are split between input and output channels, horizontal ones serve output
+    channels. The width fold divides ofmap rows and counts as extra batch; a height fold re-reads
+    the fmaps from the buffer.
 
     Takes convolutional (and fully connected) and local-region (and pooling, element-wise) layers.
     A utilization of half or less is legal.

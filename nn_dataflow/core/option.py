@@ -9,6 +9,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
+
 from . import data_category_enum as de
 from .record import Record, is_integer, is_real
 
@@ -16,6 +18,18 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 _GOALS = ("e", "d", "ed")
+_BOOLEANS = (
+    "sw_solve_loopblocking",
+    "hw_access_forwarding",
+    "hw_gbuf_sharing",
+    "hw_gbuf_save_writeback",
+    "partition_hybrid",
+    "partition_batch",
+    "partition_ifmaps",
+    "partition_interlayer",
+    "layer_pipeline_opt",
+    "verbose",
+)
 
 
 class _OptionFields(NamedTuple):
@@ -82,7 +96,8 @@ class Option(Record, _OptionFields):
     ------
     TypeError
         If an option is unknown or given twice, there are too many, `sw_gbuf_bypass` is not a tuple,
-        or `ntops` or `nprocesses` is not an integer.
+        an entry of it or a boolean option is neither a boolean nor 0 or 1, or `ntops` or
+        `nprocesses` is not an integer.
     ValueError
         If options exclude each other or a value is out of its range.
     KeyError
@@ -105,8 +120,7 @@ class Option(Record, _OptionFields):
         _check_names(cls._fields, args, kwargs)
         self = super().__new__(cls, *args, **kwargs)
         _check_bypass(self.sw_gbuf_bypass)
-        for name in _BOOLEANS:
-            _check_boolean(name, getattr(self, name))
+        _check_booleans(self)
         _check_combination(self)
         _check_limit("layer_pipeline_time_ovhd", self.layer_pipeline_time_ovhd)
         _check_limit("layer_pipeline_max_degree", self.layer_pipeline_max_degree)
@@ -162,6 +176,22 @@ def _check_combination(option: Option) -> None:
         raise ValueError(
             f"Option: partition_ifmaps needs partition_hybrid, got {option.partition_hybrid!r}"
         )
+
+
+def _check_booleans(option: Option) -> None:
+    if not all(map(_is_boolean, option.sw_gbuf_bypass)):
+        raise TypeError(
+            "Option: sw_gbuf_bypass must have booleans (or 0 and 1) as entries,"
+            f" got {option.sw_gbuf_bypass!r}"
+        )
+    for name in _BOOLEANS:
+        value = getattr(option, name)
+        if not _is_boolean(value):
+            raise TypeError(f"Option: {name} must be a boolean (or 0 or 1), got {value!r}")
+
+
+def _is_boolean(value: object) -> bool:
+    return isinstance(value, bool | np.bool_) or (is_integer(value) and value in (0, 1))
 
 
 def _check_limit(name: str, limit: float) -> None:

@@ -50,7 +50,7 @@ class SchemeSpace(NamedTuple):
 
 @lru_cache(maxsize=32)
 def scheme_space(height: int, width: int) -> SchemeSpace:
-    """Combine all dimensions that obey rule 2 with their orders; read-only."""
+    """Combine all dimensions that obey rule 2 of `partition_array` with their orders; read-only."""
     tall = np.array(list(factorize(height, pe.NUM)), dtype=np.int64)
     wide = np.array(list(factorize(width, pe.NUM)), dtype=np.int64)
     pdims = np.stack([np.repeat(tall, len(wide), axis=0), np.tile(wide, (len(tall), 1))], axis=2)
@@ -85,7 +85,7 @@ def _orders(shapes: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
 
 
 def allowed_dims(layer: Layer, batch_size: int, space: SchemeSpace, options: Option) -> Bools:
-    """Apply rules 1 and 3 to the dimensions of a space."""
+    """Apply rules 1 and 3 of `partition_array` to the dimensions of a space."""
     outp, ofmp, batp, inpp = space.size.T
     if not options.partition_hybrid and options.partition_ifmaps:
         raise ValueError("gen_partition: partition_ifmaps needs partition_hybrid")

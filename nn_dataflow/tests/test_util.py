@@ -250,6 +250,18 @@ class TestHashableDict:
             assert other == made
             assert hash(other) == hash(made)
 
+    def test_copy_keeps_the_type(self):
+        class Named(util.HashableDict):
+            pass
+
+        for made in (util.HashableDict(a=1), Named(a=1)):
+            twin = made.copy()
+            assert type(twin) is type(made)
+            assert twin == made
+            assert hash(twin) == hash(made)
+            with pytest.raises(TypeError):
+                twin["b"] = 2
+
     def test_unhashable_value(self):
         with pytest.raises(TypeError):
             hash(util.HashableDict(a=[]))

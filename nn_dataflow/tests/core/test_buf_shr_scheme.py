@@ -35,6 +35,12 @@ def example():
     return BufShrScheme(region(4, 2, (3, 5)), scheme((1, 2, 3, 0), outp=(4, 2)))
 
 
+def test_repr_shows_the_groups():
+    assert repr(example()) == (
+        "BufShrScheme(FIL=PhyDim2(h=1, w=1), IFM=PhyDim2(h=4, w=2), OFM=PhyDim2(h=1, w=1))"
+    )
+
+
 def test_groups_of_ifmaps_and_ofmaps():
     part = scheme((2, 0, 1, 3), outp=(1, 2), ofmp=(2, 1), batp=(2, 1), inpp=(1, 2))
     bufshr = BufShrScheme(region(4, 4), part)

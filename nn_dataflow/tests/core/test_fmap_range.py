@@ -219,6 +219,14 @@ class TestFmapRangeMap:
         frmap.add(two, "other")
         assert twin.items() == [(one, 0), (two, 1)]
 
+    def test_repr_shows_the_content(self):
+        one, two = grid((1, 1, 1, 2))
+        frmap = FmapRangeMap()
+        assert repr(frmap) == "FmapRangeMap({})"
+        frmap.add(two, "right")
+        frmap.add(one, "left")
+        assert repr(frmap) == f"FmapRangeMap({{{one!r}: 'left', {two!r}: 'right'}})"
+
     def test_refuses_other_types(self):
         with pytest.raises(TypeError):
             FmapRangeMap().add((ORIGIN, (1, 1, 1, 1)), 0)

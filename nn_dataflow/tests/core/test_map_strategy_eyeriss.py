@@ -25,7 +25,8 @@ from nn_dataflow.core.layer import (
     LocalRegionLayer,
     PoolingLayer,
 )
-from nn_dataflow.core.map_strategy import MapStrategyEyeriss, fold_and_replicate
+from nn_dataflow.core.map_strategy import MapStrategyEyeriss
+from nn_dataflow.core.pe_set_geometry import fold_and_replicate
 from nn_dataflow.core.phy_dim2 import PhyDim2
 
 REFERENCE = json.loads(

@@ -70,7 +70,10 @@ def test_wrong_arguments(args, kwargs, message):
 @pytest.mark.parametrize(
     "changes",
     [
-        {"sw_gbuf_bypass": (1, "yes", None)},
+        {"sw_gbuf_bypass": (1, np.False_, True)},
+        {"sw_gbuf_bypass": (0, np.int64(1), False)},
+        {"partition_batch": np.True_},
+        {"partition_interlayer": np.int64(0)},
         {"sw_solve_loopblocking": True, "hw_access_forwarding": True},
         {"hw_gbuf_sharing": True, "hw_gbuf_save_writeback": True},
         {"partition_hybrid": True, "partition_ifmaps": True},
@@ -97,6 +100,15 @@ def test_legal_values(changes):
         ("sw_gbuf_bypass", False, TypeError),
         ("sw_gbuf_bypass", (False,) * 2, ValueError),
         ("sw_gbuf_bypass", (False,) * 4, ValueError),
+        ("sw_gbuf_bypass", (1, "yes", None), TypeError),
+        ("sw_gbuf_bypass", (False, 2, False), TypeError),
+        ("sw_gbuf_bypass", (False, False, 1.0), TypeError),
+        *[(name, "no", TypeError) for name, value in DEFAULTS.items() if isinstance(value, bool)],
+        ("verbose", None, TypeError),
+        ("verbose", 2, TypeError),
+        ("verbose", 1.0, TypeError),
+        ("partition_batch", [True], TypeError),
+        ("partition_batch", np.array([True]), TypeError),
         ("layer_pipeline_time_ovhd", None, KeyError),
         ("layer_pipeline_time_ovhd", "0.1", KeyError),
         ("layer_pipeline_time_ovhd", True, KeyError),
@@ -148,3 +160,21 @@ def test_options_that_exclude_each_other(first, second):
 def test_partition_ifmaps_needs_partition_hybrid():
     with pytest.raises(ValueError, match=r"^Option: partition_ifmaps needs partition_hybrid"):
         Option(partition_ifmaps=True)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "field"),
+    [
+        ({"sw_gbuf_bypass": ("no",) * 2}, ValueError, "sw_gbuf_bypass"),
+        ({"hw_gbuf_sharing": "no", "hw_access_forwarding": True}, TypeError, "hw_gbuf_sharing"),
+        ({"layer_pipeline_time_ovhd": None, "opt_goal": "E"}, KeyError, "layer_pipeline_time_ovhd"),
+        ({"opt_goal": "E", "ntops": 0}, ValueError, "opt_goal"),
+        ({"verbose": "no", "sw_gbuf_bypass": ("no",) * 3}, TypeError, "sw_gbuf_bypass"),
+        ({"verbose": "no", "ntops": 0}, TypeError, "verbose"),
+    ],
+)
+def test_order_of_checks(options, error, field):
+    """That of section 7; types of booleans before what excludes each other."""
+    with pytest.raises(error) as caught:
+        Option(**options)
+    assert caught.match(f"Option: {field} must")

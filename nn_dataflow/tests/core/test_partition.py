@@ -12,6 +12,7 @@ from nn_dataflow.core import parallel_enum as pe
 from nn_dataflow.core import partition
 from nn_dataflow.core.data_layout import DataLayout
 from nn_dataflow.core.fmap_range import FmapRange
+from nn_dataflow.core.int_range import IntRange
 from nn_dataflow.core.layer import (
     ConvLayer,
     EltwiseLayer,
@@ -246,6 +247,7 @@ def channels_of(layer, count):
     part = PartitionScheme((0, 1, 2, 3), ((1, count), ONE, ONE, ONE))
     ranges = [partition.proc_data_range(layer, 1, part, pidx) for pidx in part.gen_pidx()]
     assert all(filters == ((0, 0), (0, 0)) for filters, _, _ in ranges)
+    assert all(one.empty() for filters, _, _ in ranges for one in filters)
     return [tuple(ifmap.beg_end("n")) for _, ifmap, _ in ranges]
 
 
@@ -269,6 +271,8 @@ def test_filters_of_a_node():
         ConvLayer(7, 9, 4, 3), 2, part, index((0, 1), (0, 0), (0, 0), (2, 0))
     )
     assert filters == ((4, 7), (4, 9))
+    assert all(type(one) is IntRange for one in filters)
+    assert [one.size() for one in filters] == [3, 5]
     assert ifmap == FmapRange((0, 4, 0, 0), (2, 7, 6, 6))
     assert ofmap == FmapRange((0, 4, 0, 0), (2, 9, 4, 4))
 
