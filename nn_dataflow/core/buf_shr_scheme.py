@@ -93,6 +93,10 @@ class BufShrScheme:
         loops = ConvLayer.data_loops() if data_loops is None else data_loops
         self._groups = tuple(_sharing_group(node_region, part, loops[dce]) for dce in range(de.NUM))
 
+    def geometry(self) -> tuple[tuple[PhyDim2, PhyDim2], ...]:
+        """Return dimension and neighbour distance of the groups of every data category."""
+        return self._groups
+
     def dim(self, dce: int) -> PhyDim2:
         """Return the dimension of the groups of a data category, in nodes."""
         return self._groups[dce].dim
