@@ -166,9 +166,8 @@ class LoopBlockingScheme:
         self.bufshr_wide_fetch_access = sharing.wide_fetch_access
         self.noc_access = sharing.noc_access()
         words = zip(self.unit_cnt[0], self.nld.usize_gbuf, self.stored_in_gbuf, strict=True)
-        held = [
-            idivc(c * u * s, n) for (c, u, s), n in zip(words, sharing.subgrp_size, strict=True)
-        ]
+        sizes = zip(words, sharing.subgrp_size, strict=True)
+        held = [idivc(count * unit * stored, nodes) for (count, unit, stored), nodes in sizes]
         self._sizes = (tuple(held), _tuples(self._evaluation.size[1]))
 
     def _if_valid(self, values: NDArray[Any]) -> Any:
