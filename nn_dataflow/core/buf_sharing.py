@@ -155,7 +155,7 @@ def _nest(model: BlockingModel, factors: Sequence[int], order: Sequence[int]) ->
 
 
 def _splits(factors: Sequence[int], nest: _Nest) -> Ints:
-    """All factors (I, O, B) outside of level 1, lexicographic; 1 for loops that are not flexible."""
+    """All factors (I, O, B) outside of level 1, lexicographic; 1 where nothing is flexible."""
     choices = [
         divisors(factors[lpe]) if lpe in nest.flexible else np.ones(1, dtype=np.int64)
         for lpe in range(le.NUM)

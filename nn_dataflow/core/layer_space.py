@@ -134,7 +134,7 @@ class LayerSpace:
         rows: list[tuple[int, int]] = []
         for number, dims in enumerate(map(tuple, sizes.tolist())):
             bufshr = self._bufshr(number)
-            groups = None if bufshr is None else bufshr.geometry()
+            groups = None if bufshr is None else self._groups_key(bufshr)
             key = (_node_key(dims), groups)
             if key not in node_mappings:
                 part = PartitionScheme.of_row(self.parts, number)
@@ -159,6 +159,12 @@ class LayerSpace:
         part = PartitionScheme.of_row(self.parts, number)
         region = self.setting.resource.proc_region
         return BufShrScheme(region, part, self.layer.data_loops())
+
+    def _groups_key(self, bufshr: BufShrScheme) -> tuple[object, ...]:
+        """What of the groups the loop blocking depends on: forwarding counts nodes, no more."""
+        if self.setting.options.hw_gbuf_sharing:
+            return bufshr.geometry()
+        return tuple(bufshr.size(dce) for dce in range(de.NUM))
 
     def hop_costs(self, most_ifmap_hops: Floats) -> HopCosts:
         """Largest energy of the hops of a pass per array mapping, for hops up to those given."""
@@ -294,7 +300,7 @@ class LayerSpace:
         regf = min(sum(m.nld.usize_regf) for m in self.mappings)
         gbuf = min(
             sum(
-                m.nld.usize_gbuf[dce]
+                m.model.gbuf_words(dce, 1)
                 for dce in range(de.NUM)
                 if not m.model.may_bypass[dce] or m.model.forced[dce]
             )
