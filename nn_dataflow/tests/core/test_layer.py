@@ -58,9 +58,7 @@ EXAMPLES = [
         (EltwiseLayer(256, 56, 2), (512, 56, 56), 3211264, 6422528, None, 6422528),
     ],
 )
-def test_worked_values_at_batch_4(  # noqa: PLR0917
-    layer, source, ofmaps, ifmaps, filters, ops
-):
+def test_worked_values_at_batch_4(layer, source, ofmaps, ifmaps, filters, ops):
     assert (layer.nifm, layer.hifm, layer.wifm) == source
     assert layer.input_layer() == Layer(source[0], source[1:])
     assert layer.total_ofmap_size(4) == ofmaps

@@ -76,6 +76,49 @@ def test_layer_search_is_the_enumeration(goal, case):
     assert all(map(rs.close, keys_of(goal, found), expected))
 
 
+@pytest.mark.parametrize("goal", GOALS)
+@pytest.mark.parametrize("option", ["hw_access_forwarding", "hw_gbuf_sharing"])
+@given(layer_searches())
+@settings(max_examples=30, deadline=None)
+def test_layer_search_with_groups_is_the_enumeration(option, goal, case):
+    """Nodes that use the same data forward them, or share their buffers and pay for the moves."""
+    layer, batch, resource, cost, options, layout = case
+    options = options._replace(opt_goal=goal, **{option: True})
+    found = searched(layer, batch, resource, cost, options, layout)
+    everything = rs.layer_schedules(
+        layer, batch, resource, cost, options, MapStrategyEyeriss, layout
+    )
+    expected = rs.best_values(
+        goal, [one.cost for one in everything], [one.time for one in everything], options.ntops
+    )
+    assert len(found) == len(expected)
+    assert all(map(rs.close, keys_of(goal, found), expected))
+
+
+@pytest.mark.parametrize("noc_hop", [0.001, 0.1, 10])
+@pytest.mark.parametrize("goal", GOALS)
+def test_moves_between_nodes_are_paid_for(goal, noc_hop):
+    """Where no node can hold its data alone, and what to share depends on what hops cost."""
+    proc = NodeRegion(PhyDim2(2, 2), PhyDim2(0, 0), type=NodeRegion.PROC)
+    memory = NodeRegion(PhyDim2(2, 2), PhyDim2(0, 0), type=NodeRegion.DRAM)
+    resource = Resource(proc, memory, memory, memory, PhyDim2(4, 4), 60, 12, 4, 4.0, False)
+    cost = USUAL._replace(noc_hop=noc_hop)
+    options = Option(partition_hybrid=True, hw_gbuf_sharing=True, opt_goal=goal, ntops=3)
+    layer = ConvLayer(4, 8, 4, 2)
+    layout = ifmap_layouts(layer, 4, memory, options)[0]
+    found = searched(layer, 4, resource, cost, options, layout)
+    everything = rs.layer_schedules(layer, 4, resource, cost, options, MapStrategyEyeriss, layout)
+    expected = rs.best_values(
+        goal, [one.cost for one in everything], [one.time for one in everything], 3
+    )
+    assert all(map(rs.close, keys_of(goal, found), expected))
+    assert len(found) == 3
+    moved = [sum(one.scheme["node_nhops"]) for one in found]
+    assert max(moved) > 0
+    for one, hops in zip(found, moved, strict=True):
+        assert one.total_noc_hops == hops + sum(one.scheme["mem_nhops"])
+
+
 @given(layer_searches(max_ntops=1), st.data())
 @settings(max_examples=60, deadline=None)
 def test_required_top_factors(case, data):

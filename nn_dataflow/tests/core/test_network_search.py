@@ -84,6 +84,42 @@ def test_network_search_is_the_walk_over_everything(goal, case):
     assert (dataflow.failure is None) == bool(found)
 
 
+JOINS = ("join", "diamond", "skip", "residual", "twice", "external", "external_sum")
+
+
+@st.composite
+def group_searches(draw, *, max_ntops=3):
+    """Networks with layers of several producers, on nodes that forward data or share buffers."""
+    network = draw(networks(only=JOINS))
+    resource = draw(search_resources(locations=("memory",), tight=True))
+    if draw(st.booleans()):  # forwarding shows on several nodes only
+        square = NodeRegion(PhyDim2(2, 2), PhyDim2(0, 0), type=NodeRegion.PROC)
+        memory = square._replace(type=NodeRegion.DRAM)
+        resource = resource._replace(
+            proc_region=square,
+            dram_region=memory,
+            src_data_region=memory,
+            dst_data_region=memory,
+        )
+    options = draw(search_options(max_ntops=max_ntops))
+    option = draw(st.sampled_from(("hw_access_forwarding", "hw_gbuf_sharing")))
+    options = options._replace(**{option: True})
+    batch = draw(st.sampled_from((1, 1, 2)))
+    return network, batch, resource, draw(costs()), options, MapStrategyEyeriss
+
+
+@pytest.mark.parametrize("goal", GOALS)
+@given(group_searches())
+@settings(max_examples=12, deadline=None)
+def test_network_search_with_groups_is_the_walk_over_everything(goal, case):
+    """The hops of a concatenation are those from its whole layout."""
+    network, batch, resource, cost, options, strategy = case
+    case = network, batch, resource, cost, options._replace(opt_goal=goal), strategy
+    found, dataflow = searched(*case)
+    assert_is_best(case, found)
+    assert dataflow.effort.prefixes_dropped == 0
+
+
 @given(network_searches())
 @settings(max_examples=30, deadline=None)
 def test_few_guided_prefixes_do_not_matter(case):
@@ -97,8 +133,8 @@ def test_few_guided_prefixes_do_not_matter(case):
     assert (dataflow.failure is None) == bool(narrow)
 
 
-@given(network_searches())
-@settings(max_examples=40, deadline=None)
+@given(st.one_of(network_searches(), group_searches()))
+@settings(max_examples=50, deadline=None)
 def test_schedules_hold_together(case):
     """Every layer's hops are those from where its producers put their fmaps."""
     network, batch, resource, _, options, _ = case

@@ -84,10 +84,7 @@ def test_wrong_batch_sizes(batch):
         dataflow_of(batch=batch)
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["hw_access_forwarding", "hw_gbuf_sharing", "hw_gbuf_save_writeback", "partition_interlayer"],
-)
+@pytest.mark.parametrize("name", ["hw_gbuf_save_writeback", "partition_interlayer"])
 def test_options_of_later(name):
     """What is not explored is refused, not ignored."""
     with pytest.raises(ValueError, match=name):
