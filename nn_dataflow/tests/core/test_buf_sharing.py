@@ -19,6 +19,7 @@ from nn_dataflow.core import loop_enum as le
 from nn_dataflow.core import mem_hier_enum as me
 from nn_dataflow.core import parallel_enum as pe
 from nn_dataflow.core.buf_shr_scheme import BufShrScheme
+from nn_dataflow.core.loop_blocking import skip_conv
 from nn_dataflow.core.loop_blocking_scheme import LoopBlockingScheme
 from nn_dataflow.core.option import Option
 from nn_dataflow.core.partition_scheme import PartitionScheme
@@ -314,3 +315,20 @@ def test_rotation_and_wide_fetch_vectors_by_walking():
         assert counted == Fraction(hops) == sharing.wide(group, nodes, Fraction(width))
     assert sharing.rotate(group, 4, 2) == 18
     assert sharing.rotate(group, 8, 5) == Fraction("22.4")
+
+
+def test_a_skipped_scheme_may_move_fewer_words():
+    """A limit (section 12 item 7): the scheme that stands for it has equal accesses only."""
+    sizes = (9, 100, 64)
+    nld = conv2_desc((4, 3, 1))._replace(
+        usize_gbuf=sizes, usize_regf=(1, 1, 1), unit_access=(sizes, sizes, (100,) * 3, (1000,) * 3)
+    )
+    part = PartitionScheme((0, 1, 2, 3), (PhyDim2(2, 2), ONE, ONE, ONE))
+    orders = (0, 1, 2), (1, 0, 2)
+    skipped = ((2, 1, 1), (2, 3, 1), (1, 1, 1)), orders
+    kept = ((4, 1, 1), (1, 3, 1), (1, 1, 1)), orders
+    assert (skip_conv(*skipped), skip_conv(*kept)) == (True, False)
+    resource = machine(size_gbuf=300, size_regf=3, nodes=(2, 2))
+    one, other = (scheme_of(nld, scheme, resource, part, SHARING) for scheme in (skipped, kept))
+    assert one.access == other.access
+    assert (one.get_noc_access(), other.get_noc_access()) == ((0, 200, 0), (0, 400, 0))

@@ -228,6 +228,30 @@ def test_what_is_too_small(layer, size_gbuf, size_regf, message):
     assert needed > (size_regf if "register" in message else size_gbuf)
 
 
+def test_what_is_too_small_for_a_group():
+    """Nodes that share buffers need less each, and exactly what is named."""
+    proc = NodeRegion(PhyDim2(1, 2), PhyDim2(0, 0), type=NodeRegion.PROC)
+    memory = proc._replace(type=NodeRegion.DRAM)
+    layer = ConvLayer(4, 4, 8, 3)
+
+    def needed(size_gbuf, sharing):
+        """Words named, None where they are there."""
+        resource = Resource(
+            proc, memory, memory, memory, PhyDim2(8, 8), size_gbuf, 100, 4, 4.0, no_time_mux=False
+        )
+        options = Option(partition_hybrid=True, hw_gbuf_sharing=sharing)
+        space = LayerSpace(layer, 1, Setting(resource, USUAL, options), MapStrategyEyeriss)
+        hops = np.zeros(len(space.parts))
+        found, _ = space.best(hops, space.hop_costs(hops), "e", 1)
+        return None if len(found.row) else int(space.too_small().split()[3])
+
+    alone, shared = needed(30, sharing=False), needed(30, sharing=True)
+    assert shared < alone
+    for words, sharing in ((alone, False), (shared, True)):
+        assert needed(words - 1, sharing) == words
+        assert needed(words, sharing) is None
+
+
 @pytest.mark.parametrize(
     "layer", [ConvLayer(4, 6, 8, 3), FCLayer(8, 4), PoolingLayer(4, 4, 2), EltwiseLayer(4, 4, 2)]
 )
