@@ -6,6 +6,7 @@ time; what bounds exclude must not be missed.
 """
 
 import math
+import pickle
 
 import numpy as np
 import pytest
@@ -25,6 +26,7 @@ from nn_dataflow.core.resource import Resource
 from nn_dataflow.core.scheduling import Scheduling
 from nn_dataflow.core.scheduling_constraint import SchedulingConstraint
 from nn_dataflow.core.scheduling_result import SchedulingCondition
+from nn_dataflow.core.search_effort import SearchEffort
 from nn_dataflow.tests import reference_search as rs
 from nn_dataflow.tests.strategies import costs, search_layers, search_options, search_resources
 
@@ -250,6 +252,31 @@ def test_what_is_too_small_for_a_group():
     for words, sharing in ((alone, False), (shared, True)):
         assert needed(words - 1, sharing) == words
         assert needed(words, sharing) is None
+
+
+@pytest.mark.parametrize("option", ["hw_access_forwarding", "hw_gbuf_sharing", "partition_batch"])
+def test_searches_for_other_processes(option):
+    """A job that was sent away finds what is found here, groups of nodes included."""
+    proc = NodeRegion(PhyDim2(2, 2), PhyDim2(0, 0), type=NodeRegion.PROC)
+    memory = proc._replace(type=NodeRegion.DRAM)
+    resource = Resource(
+        proc, memory, memory, memory, PhyDim2(4, 4), 60, 12, 4, 4.0, no_time_mux=False
+    )
+    options = Option(partition_hybrid=True, **{option: True})
+    space = LayerSpace(
+        ConvLayer(4, 8, 4, 2), 4, Setting(resource, USUAL, options), MapStrategyEyeriss
+    )
+    moved = 0.0
+    for mapping in space.mappings:
+        hop_costs = (100.0, 100.0, 100.0)
+        points, _ = pickle.loads(pickle.dumps(mapping.job(hop_costs))).run()
+        own = mapping.points(hop_costs, SearchEffort())
+        assert all(np.array_equal(one, other) for one, other in zip(points, own, strict=True))
+        evaluation = mapping.model.evaluate(own.bl_ts, own.bl_ords, own.keep_filters)
+        more = own.cost - evaluation.access_cost(USUAL)
+        assert (more >= -1e-9 * own.cost).all()
+        moved += more.sum()
+    assert (moved > 1) == (option == "hw_gbuf_sharing")
 
 
 @pytest.mark.parametrize(

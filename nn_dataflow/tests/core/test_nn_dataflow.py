@@ -253,9 +253,10 @@ def test_equal_networks_give_equal_results():
 
 
 @pytest.mark.parametrize("goal", GOALS)
-def test_executor_does_not_matter(goal):
+@pytest.mark.parametrize("sharing", [False, True])
+def test_executor_does_not_matter(goal, sharing):
     """Neither the schedules nor what was looked at change when searches run elsewhere."""
-    options = OPTIONS._replace(opt_goal=goal)
+    options = OPTIONS._replace(opt_goal=goal, hw_gbuf_sharing=sharing)
     alone = dataflow_of()
     expected, _ = alone.schedule_search(options)
     with concurrent.futures.ThreadPoolExecutor(2) as executor:
