@@ -175,7 +175,7 @@ def approx(values):
 
 
 @given(shared_cases())
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_subgroups_fit_the_buffers(case):
     """Whole subgroups make up a group, and each node holds its part of a block."""
     nld, scheme, resource, part, options, groups = case

@@ -81,7 +81,7 @@ def test_layer_search_is_the_enumeration(goal, case):
 @pytest.mark.parametrize("goal", GOALS)
 @pytest.mark.parametrize("option", ["hw_access_forwarding", "hw_gbuf_sharing"])
 @given(layer_searches())
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_layer_search_with_groups_is_the_enumeration(option, goal, case):
     """Nodes that use the same data forward them, or share their buffers and pay for the moves."""
     layer, batch, resource, cost, options, layout = case
