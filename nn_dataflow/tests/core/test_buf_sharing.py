@@ -141,6 +141,21 @@ def test_example_g_with_more_room():
         assert (one.get_noc_access()[de.IFM] < 8118528) == (nodes == 2)
 
 
+def test_partial_sums_that_are_only_written_in_the_first_round():
+    """Of 2 writes and 1 read 3 go with the 2 rounds, for the half that the nodes do not hold."""
+    nld = conv2_desc((4, 3, 8))._replace(usize_gbuf=(9, 24, 37))
+    part = PartitionScheme((0, 1, 2, 3), (ONE, ONE, ONE, PhyDim2(3, 1)))
+    scheme = ((2, 1, 1), (1, 1, 2), (2, 3, 4)), ((1, 0, 2), (0, 1, 2))
+    options = Option(sw_gbuf_bypass=(True, True, False), hw_gbuf_sharing=True)
+    one = scheme_of(nld, scheme, machine(size_gbuf=400, nodes=(3, 1)), part, options)
+    assert one.bufshr_subgrp_size == (1, 1, 3)
+    assert [passes[de.OFM] for passes in one.fetch] == [1, 3]
+    assert one.bufshr_rot_round_cnt[de.OFM] == one.bufshr_rot_unit_cnt[de.OFM] == 2
+    assert one.bufshr_wide_fetch_width[de.OFM] == 1.5
+    assert one.bufshr_rot_fetch[de.OFM] == pytest.approx(4)  # 2 rounds of a ring of 4, half each
+    assert one.bufshr_wide_fetch[de.OFM] == pytest.approx(4 / 9 * (3 - 3 / 2))
+
+
 # The choice, against brute force.
 
 

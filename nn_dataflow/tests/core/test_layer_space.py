@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nn_dataflow.core.buf_shr_scheme import BufShrScheme
 from nn_dataflow.core.cost import Cost
 from nn_dataflow.core.layer import ConvLayer, EltwiseLayer, FCLayer, PoolingLayer
 from nn_dataflow.core.layer_space import LayerSpace, exceeds, fmap_range, goal_keys
@@ -97,13 +98,13 @@ def test_layer_search_with_groups_is_the_enumeration(option, goal, case):
     assert all(map(rs.close, keys_of(goal, found), expected))
 
 
-@pytest.mark.parametrize("noc_hop", [0.001, 0.1, 10])
+@pytest.mark.parametrize("noc_hop", [0.001, 10, 100])
 @pytest.mark.parametrize("goal", GOALS)
 def test_moves_between_nodes_are_paid_for(goal, noc_hop):
     """Where no node can hold its data alone, and what to share depends on what hops cost."""
     proc = NodeRegion(PhyDim2(2, 2), PhyDim2(0, 0), type=NodeRegion.PROC)
     memory = NodeRegion(PhyDim2(2, 2), PhyDim2(0, 0), type=NodeRegion.DRAM)
-    resource = Resource(proc, memory, memory, memory, PhyDim2(4, 4), 60, 12, 4, 4.0, False)
+    resource = Resource(proc, memory, memory, memory, PhyDim2(4, 4), 50, 12, 4, 4.0, False)
     cost = USUAL._replace(noc_hop=noc_hop)
     options = Option(partition_hybrid=True, hw_gbuf_sharing=True, opt_goal=goal, ntops=3)
     layer = ConvLayer(4, 8, 4, 2)
@@ -228,6 +229,29 @@ def test_what_is_too_small(layer, size_gbuf, size_regf, message):
     needed = int(space.too_small().split()[3])
     assert space.too_small().endswith(message)
     assert needed > (size_regf if "register" in message else size_gbuf)
+
+
+def test_array_mappings_are_shared_where_groups_are_alike():
+    """Of equal node layers: in size, or where nodes share buffers in shape and distances."""
+    proc = NodeRegion(PhyDim2(2, 4), PhyDim2(0, 0), type=NodeRegion.PROC)
+    memory = proc._replace(type=NodeRegion.DRAM)
+    resource = Resource(
+        proc, memory, memory, memory, PhyDim2(4, 4), 400, 40, 4, 4.0, no_time_mux=False
+    )
+    counts = {}
+    for option in ("hw_access_forwarding", "hw_gbuf_sharing"):
+        options = Option(partition_hybrid=True, partition_batch=True, **{option: True})
+        layer = ConvLayer(4, 8, 4, 2)
+        space = LayerSpace(layer, 8, Setting(resource, USUAL, options), MapStrategyEyeriss)
+        parts = rs.partitions(layer, 8, proc, options)
+        for number, mapping in zip(space.row_part, space.row_mapping, strict=True):
+            own = BufShrScheme(proc, parts[number])
+            model = space.mappings[mapping].model
+            assert model.reduction == tuple(own.size(dce) for dce in range(3))
+            if model.bufshr is not None:
+                assert model.bufshr.geometry() == own.geometry()
+        counts[option] = len(space.mappings)
+    assert counts["hw_access_forwarding"] < counts["hw_gbuf_sharing"]
 
 
 def test_what_is_too_small_for_a_group():

@@ -22,6 +22,7 @@ from nn_dataflow.core.map_strategy import MapStrategyEyeriss
 from nn_dataflow.core.network import Network
 from nn_dataflow.core.network_bounds import Factor, NetworkBounds
 from nn_dataflow.core.network_search import unbeaten
+from nn_dataflow.core.network_step import Step
 from nn_dataflow.core.nn_dataflow import NNDataflow
 from nn_dataflow.core.node_region import NodeRegion
 from nn_dataflow.core.option import Option
@@ -207,6 +208,33 @@ def test_residual_join_with_dear_hops(goal, ntops):
     expected = rs.best_values(goal, *oracle.values(), ntops)
     assert all(map(rs.close, keys_of(goal, found), expected))
     assert len(found) == ntops
+
+
+def concatenation():
+    network = Network("concatenation")
+    network.set_input_layer(InputLayer(1, 1))
+    network.add("a", ConvLayer(1, 1, 1, 1))
+    network.add("b", ConvLayer(1, 6, 1, 1), prevs=(Network.INPUT_LAYER_KEY,))
+    network.add("c", ConvLayer(7, 4, 1, 1), prevs=("a", "b"))
+    return network
+
+
+@pytest.mark.parametrize("goal", GOALS)
+@pytest.mark.parametrize("option", ["hw_access_forwarding", "hw_gbuf_sharing"])
+def test_concatenation_with_dear_hops(goal, option):
+    """One node receives what all producers made, and passes it on."""
+    options = Option(partition_hybrid=True, opt_goal=goal, **{option: True})
+    case = concatenation(), 1, machine((1, 4), size_regf=12), DEAR_HOPS, options
+    oracle = rs.NetworkOracle(*case, MapStrategyEyeriss)
+    found, _ = searched(*case, MapStrategyEyeriss)
+    expected = rs.best_values(goal, *oracle.values(), 1)
+    assert all(map(rs.close, keys_of(goal, found), expected))
+    assert len(found) == 1
+    with pytest.MonkeyPatch.context() as patch:  # the sum over producers would be less
+        patch.setattr(Step, "is_joint", False)
+        wrong, _ = searched(*case, MapStrategyEyeriss)
+    (right,), (less,) = keys_of(goal, found), keys_of(goal, wrong)
+    assert less < right
 
 
 def test_more_is_a_continuation_of_fewer():

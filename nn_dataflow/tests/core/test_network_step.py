@@ -158,6 +158,7 @@ def test_the_sum_over_producers_is_exceeded():
     added = sum(table[place] for table, place in zip(step.hops, places, strict=True))
     joint = step.ifmap_hops(places)
     assert (added.tolist(), joint.tolist()) == ([12], [18])
+    assert {costs[de.IFM] for costs in step.hop_costs} == {2 * 12 * COST.noc_hop}
 
 
 @given(steps())
