@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from .buf_shr_scheme import BufShrScheme
     from .cost import Cost
     from .nested_loop_desc import NestedLoopDesc
     from .option import Option
@@ -127,7 +128,9 @@ class BlockingModel:
     resource
         The machine; its processing region gives the number of nodes.
     options
-        Whether a category may bypass GBUF.
+        Whether a category may bypass GBUF, and whether nodes forward data or share buffers.
+    bufshr
+        Nodes that use the same data; needed for forwarding and sharing.
 
     Attributes
     ----------
@@ -138,9 +141,21 @@ class BlockingModel:
         destination are the node's own buffers.
     on_chip
         Per category: source or destination is not DRAM.
+    reduction
+        Per category: nodes that fetch disjoint parts of the same data and forward them.
+    groups
+        Per category: nodes over whose buffers the same data can be spread.
+    bufshr
+        The groups, if buffers are shared.
     """
 
-    def __init__(self, nld: NestedLoopDesc, resource: Resource, options: Option) -> None:
+    def __init__(
+        self,
+        nld: NestedLoopDesc,
+        resource: Resource,
+        options: Option,
+        bufshr: BufShrScheme | None = None,
+    ) -> None:
         self.nld = nld
         self.resource = resource
         self.num_nodes: int = resource.proc_region.dim.size()
@@ -159,22 +174,30 @@ class BlockingModel:
             for dce, on_chip in enumerate(self.on_chip)
         )
         self.may_pin: bool = resource.no_time_mux
+        alone = (1,) * de.NUM
+        sizes = alone if bufshr is None else tuple(bufshr.size(dce) for dce in range(de.NUM))
+        shares = bool(options.hw_gbuf_sharing)
+        self.reduction = sizes if shares or options.hw_access_forwarding else alone
+        self.groups = sizes if shares else alone
+        self.bufshr = bufshr if shares and sizes != alone else None
 
     def stored(self, dce: int, fetch_top: Ints, fetch_gbuf: Ints) -> Bools:
         """Whether a category lives in GBUF (section 3.6): it must, or GBUF gives it reuse."""
         return (fetch_top < fetch_gbuf) | (not self.may_bypass[dce] or self.forced[dce])
 
     def gbuf_words(self, dce: int, num_units: Any) -> Any:
-        """Words of `num_units` units of a category in GBUF."""
-        return num_units * self.nld.usize_gbuf[dce]
+        """Words of `num_units` units of a category in the GBUF of each node of its group."""
+        words = num_units * self.nld.usize_gbuf[dce]
+        return words if self.groups[dce] == 1 else -(-words // self.groups[dce])
 
     def moved(self, dce: int, fetch_top: Any, fetch_gbuf: Any, stored: Any) -> tuple[Any, Any, Any]:
         """Words of a category moved at (DRAM, GBUF, ITCN), over all nodes (section 4).
 
-        A bypassing category is streamed from DRAM as the array would read it from GBUF.
+        A bypassing category is streamed from DRAM as the array would read it from GBUF. Nodes
+        that forward data to each other fetch each word once (section 5).
         """
         at = [self.total[mhe][dce] * self.num_nodes for mhe in range(me.NUM)]
-        dram = np.where(stored, at[me.DRAM], at[me.GBUF]) * fetch_top
+        dram = np.where(stored, at[me.DRAM], at[me.GBUF]) * fetch_top / self.reduction[dce]
         gbuf = at[me.GBUF] * fetch_gbuf * stored
         itcn = at[me.ITCN] * fetch_gbuf
         return dram, gbuf, itcn

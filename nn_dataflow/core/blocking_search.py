@@ -14,9 +14,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from nn_dataflow.util import prod
+
 from . import data_category_enum as de
 from . import loop_enum as le
 from .blocking_space import along, least_of_roles
+from .buf_sharing import share
 from .loop_blocking_space import (
     CATEGORY_OF_LOOP,
     LOCAL_REGION_CASES,
@@ -49,7 +52,7 @@ NUM_VARIANTS = 3
 class Points(NamedTuple):
     """Schemes that can be best, by energy, time and candidate order; axis 0 is the scheme."""
 
-    cost: Floats  # (n,) energy of the accesses
+    cost: Floats  # (n,) energy of the accesses, and of sharing buffers between nodes
     time: Ints  # (n,) cycles
     fetch: Ints  # (n, 3) passes between memory and GBUF
     bl_ts: Ints  # (n, 3, 3)
@@ -59,7 +62,7 @@ class Points(NamedTuple):
 
 
 class _Found(NamedTuple):
-    """A scheme found: energy with static energy, time, fetches, and place in the space."""
+    """A scheme found: energy (static, and moves between nodes), time, fetches, and its place."""
 
     cost: float
     time: int
@@ -92,6 +95,7 @@ def frontier(
     goal: str,
     num: int,
     effort: SearchEffort,
+    share_cost: float = 0,
 ) -> Points:
     """Schemes that can be among the `num` best for some hop costs.
 
@@ -110,10 +114,13 @@ def frontier(
         How many best schemes are wanted.
     effort
         Counts what is built, pruned and evaluated.
+    share_cost
+        Energy of moving a word a hop between nodes that share buffers. How they do is worked out
+        for schemes that can still win without it.
     """
     # With a variant that keeps and one that streams the filters, a scheme counts once.
     variants = 2 if space.model.may_pin and num > 1 else 1
-    archive = _Archive(space, hop_costs, goal, num * variants)
+    archive = _Archive(space, hop_costs, goal, num * variants, share_cost)
     num_built = int(space.case_sizes(fitting=False).sum())
     sizes = space.case_sizes(fitting=True).tolist()
     effort.candidates += space.num_candidates()
@@ -147,9 +154,15 @@ class _Archive:
     """The schemes found so far, and the search of boxes for more."""
 
     def __init__(
-        self, space: BlockingSpace, hop_costs: Sequence[float], goal: str, num: int
+        self,
+        space: BlockingSpace,
+        hop_costs: Sequence[float],
+        goal: str,
+        num: int,
+        share_cost: float,
     ) -> None:
         self.space = space
+        self.share_cost = share_cost if space.model.bufshr is not None else 0
         self.hop_costs = hop_costs
         self.goal = goal
         self.num = num
@@ -286,7 +299,43 @@ class _Archive:
         entry = tuple(int(entries[index]) for entries, index in zip(box, place, strict=True))
         fetch = [int(self.space.tables[lpe].fetch[entry[lpe], 0]) for lpe in LOOP_OF_CATEGORY]
         key = self._key(case, box, tuple(np.array([index]) for index in place))
-        return _Found(float(total[place]), int(time[place]), tuple(fetch), int(key[0]), case, entry)
+        cost = float(total[place]) + self._sharing_cost(case, entry)
+        return _Found(cost, int(time[place]), tuple(fetch), int(key[0]), case, entry)
+
+    def _sharing_cost(self, case: int, entry: tuple[int, ...]) -> float:
+        """Energy of the words that move between nodes that share buffers."""
+        if not self.share_cost:
+            return 0
+        space = self.space
+        bl_ts, bl_ords = self._factors_and_orders(case, entry)
+        tables = [(space.tables[lpe], entry[lpe]) for lpe in LOOP_OF_CATEGORY]
+        sharing = share(
+            space.model,
+            bl_ts,
+            bl_ords,
+            fetch=[[max(1, int(t.fetch[e, level])) for t, e in tables] for level in range(2)],
+            unit_cnt=[
+                prod(int(space.tables[lpe].block[entry[lpe]]) for lpe in related)
+                for related in space.model.related
+            ],
+            stored=[bool(space.stored[lpe][entry[lpe]]) for lpe in LOOP_OF_CATEGORY],
+        )
+        return self.share_cost * sum(sharing.noc_access())
+
+    def _factors_and_orders(
+        self, case: int, entry: tuple[int, ...]
+    ) -> tuple[list[list[int]], list[tuple[int, ...]]]:
+        """Blocking factors and orders of a scheme."""
+        space = self.space
+        tables = [table.ts[e].tolist() for table, e in zip(space.tables, entry, strict=True)]
+        bl_ts = [[factors[level] for factors in tables] for level in range(3)]
+        outer = (space.outer, ())
+        if space.cases is LOCAL_REGION_CASES:
+            return bl_ts, [first_order(bl_ts[level], outer[level]) for level in range(2)]
+        inner = space.cases[case].inner
+        return bl_ts, [
+            canonical_order(bl_ts[level], inner[level], outer[level]) for level in range(2)
+        ]
 
     def _beats(self, one: _Found, other: _Found) -> bool:
         """Whether a scheme is at least as good as another whatever the hops cost."""
@@ -317,20 +366,11 @@ class _Archive:
         kept = self._unbeaten(num)
         kept.sort(key=lambda f: (f.cost, f.time, f.key))
         shape = (len(kept),)
-        tables, cases = self.space.tables, self.space.cases
+        cases = self.space.cases
         bl_ts = np.empty((*shape, 3, le.NUM), dtype=np.int64)
         bl_ords = np.empty((*shape, 2, le.NUM), dtype=np.int64)
         for index, f in enumerate(kept):
-            for lpe, entry in enumerate(f.entry):
-                bl_ts[index, :, lpe] = tables[lpe].ts[entry]
-            for level, inner in enumerate(cases[f.case].inner):
-                outer = self.space.outer if level == 0 else ()
-                factors = bl_ts[index, level].tolist()
-                bl_ords[index, level] = (
-                    first_order(factors, outer)
-                    if cases is LOCAL_REGION_CASES
-                    else canonical_order(factors, inner, outer)
-                )
+            bl_ts[index], bl_ords[index] = self._factors_and_orders(f.case, f.entry)
         filters = [cases[f.case].roles[le.BAT].filters for f in kept]
         time = np.array([f.time for f in kept], dtype=np.int64)
         return Points(

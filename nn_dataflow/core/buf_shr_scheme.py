@@ -101,6 +101,10 @@ class BufShrScheme:
         )
         return f"{type(self).__name__}({groups})"
 
+    def geometry(self) -> tuple[tuple[PhyDim2, PhyDim2], ...]:
+        """Return dimension and neighbour distance of the groups of every data category."""
+        return self._groups
+
     def dim(self, dce: int) -> PhyDim2:
         """Return the dimension of the groups of a data category, in nodes."""
         return self._groups[dce].dim

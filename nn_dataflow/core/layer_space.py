@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from . import data_category_enum as de
+from .buf_shr_scheme import BufShrScheme
 from .columns import join, take
 from .fmap_range import FmapRange
 from .loop_blocking_space import FREE
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from .loop_blocking_space import TopLoops
     from .map_strategy import MapStrategy
     from .mapping_space import Setting
-    from .nested_loop_desc import NestedLoopDesc
     from .partition_array import PartitionArray
     from .resource import Resource
 
@@ -103,7 +103,8 @@ class LayerSpace:
         if parts is None:
             parts = search_partitions(layer, batch_size, region.dim, options)
         self.parts = parts
-        self.hops = PartitionHops(layer, batch_size, region, parts)
+        self.forwards = bool(options.hw_access_forwarding or options.hw_gbuf_sharing)
+        self.hops = PartitionHops(layer, batch_size, region, parts, self.forwards)
         self.no_hops = is_single_place(resource)
         num = len(parts)
         self.fixed_hops = np.zeros((num, de.NUM))
@@ -128,11 +129,13 @@ class LayerSpace:
         """Find the array mappings of every partition, those of equal node layers once."""
         sizes = self.parts.pdims.reshape(len(self.parts), -1)
         node_mappings: dict[object, list[int]] = {}
-        numbers: dict[NestedLoopDesc, int] = {}
+        numbers: dict[object, int] = {}
         self.mappings: list[MappingSpace] = []
         rows: list[tuple[int, int]] = []
         for number, dims in enumerate(map(tuple, sizes.tolist())):
-            key = _node_key(dims)
+            bufshr = self._bufshr(number)
+            groups = None if bufshr is None else self._groups_key(bufshr)
+            key = (_node_key(dims), groups)
             if key not in node_mappings:
                 part = PartitionScheme.of_row(self.parts, number)
                 node_layer, node_batch, occupancy = part.part_layer(self.layer, self.batch_size)
@@ -141,13 +144,27 @@ class LayerSpace:
                 )
                 node_mappings[key] = []
                 for nld in strategy.gen_nested_loop_desc():
-                    if nld not in numbers:
-                        numbers[nld] = len(self.mappings)
-                        self.mappings.append(MappingSpace(nld, self.setting, tops))
-                    node_mappings[key].append(numbers[nld])
+                    if (nld, groups) not in numbers:
+                        numbers[nld, groups] = len(self.mappings)
+                        self.mappings.append(MappingSpace(nld, self.setting, tops, bufshr))
+                    node_mappings[key].append(numbers[nld, groups])
             rows += [(number, mapping) for mapping in node_mappings[key]]
         table = np.array(rows, dtype=np.int64).reshape(-1, 2)
         self.row_part, self.row_mapping = table[:, 0], table[:, 1]
+
+    def _bufshr(self, number: int) -> BufShrScheme | None:
+        """Nodes that use the same data under a partition, where they forward or share them."""
+        if not self.forwards:
+            return None
+        part = PartitionScheme.of_row(self.parts, number)
+        region = self.setting.resource.proc_region
+        return BufShrScheme(region, part, self.layer.data_loops())
+
+    def _groups_key(self, bufshr: BufShrScheme) -> tuple[object, ...]:
+        """What of the groups the loop blocking depends on: forwarding counts nodes, no more."""
+        if self.setting.options.hw_gbuf_sharing:
+            return bufshr.geometry()
+        return tuple(bufshr.size(dce) for dce in range(de.NUM))
 
     def hop_costs(self, most_ifmap_hops: Floats) -> HopCosts:
         """Largest energy of the hops of a pass per array mapping, for hops up to those given."""
@@ -304,7 +321,7 @@ class LayerSpace:
         regf = min(sum(m.nld.usize_regf) for m in self.mappings)
         gbuf = min(
             sum(
-                m.nld.usize_gbuf[dce]
+                m.model.gbuf_words(dce, 1)
                 for dce in range(de.NUM)
                 if not m.model.may_bypass[dce] or m.model.forced[dce]
             )

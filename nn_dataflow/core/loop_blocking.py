@@ -16,6 +16,7 @@ from . import loop_enum as le
 from .blocking_model import BlockingModel
 from .blocking_search import Points, frontier
 from .blocking_space import BlockingSpace
+from .buf_shr_scheme import BufShrScheme
 from .columns import take
 from .loop_blocking_scheme import LoopBlockingScheme
 from .loop_blocking_solver import gen_loopblocking_gbuf_reside
@@ -96,7 +97,7 @@ def solved_points(model: BlockingModel, tops: TopLoops, cost: Cost, options: Opt
 def gen_loopblocking(
     nested_loop_desc: NestedLoopDesc,
     resource: Resource,
-    part: PartitionScheme,  # noqa: ARG001 (groups of nodes matter once buffers are shared)
+    part: PartitionScheme,
     constraint: SchedulingConstraint,
     cost: Cost,
     options: Option,
@@ -115,7 +116,10 @@ def gen_loopblocking(
         `opt_goal` and `ntops` rank and cut the list. With `sw_solve_loopblocking`, CONV layers
         yield the up to three schemes of the analytical solver instead, unranked.
     """
-    model = BlockingModel(nested_loop_desc, resource, options)
+    bufshr = None
+    if options.hw_access_forwarding or options.hw_gbuf_sharing:
+        bufshr = BufShrScheme(resource.proc_region, part, nested_loop_desc.data_loops)
+    model = BlockingModel(nested_loop_desc, resource, options, bufshr)
     cost = cost._replace(idl_unit=0)
     tops = constraint.top_loops()
     solved = solves(model, options)

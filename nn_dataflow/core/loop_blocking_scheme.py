@@ -11,9 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nn_dataflow.util import idivc
+
 from . import data_category_enum as de
 from . import loop_enum as le
 from .blocking_model import BlockingModel
+from .buf_sharing import Sharing, share
 from .columns import take
 
 if TYPE_CHECKING:
@@ -55,7 +58,7 @@ class LoopBlockingScheme:
     access, remote_gbuf_access, noc_access
         Words over all nodes (4 levels of 3 categories; 3 categories), word-hops (3).
     accfwd_reduction, bufshr_*
-        What forwarding and sharing among nodes do per category; here nothing.
+        What forwarding and sharing among nodes do per category.
 
     Raises
     ------
@@ -77,7 +80,7 @@ class LoopBlockingScheme:
         bl_ts: Sequence[Sequence[int]],
         bl_ords: Sequence[Sequence[int]],
         resource: Resource,
-        bufshr: BufShrScheme,  # noqa: ARG002 (published interface; without sharing of no effect)
+        bufshr: BufShrScheme,
         options: Option,
     ) -> None:
         ts = np.array(bl_ts, dtype=np.int64)
@@ -93,7 +96,7 @@ class LoopBlockingScheme:
                 f"LoopBlockingScheme: bl_ts {bl_ts} do not cover the loop counts "
                 f"{nested_loop_desc.loopcnt}"
             )
-        model = BlockingModel(nested_loop_desc, resource, options)
+        model = BlockingModel(nested_loop_desc, resource, options, bufshr)
         self._view(model, model.evaluate(ts[None], ords[None]), 0, ts, ords)
 
     @classmethod
@@ -134,15 +137,38 @@ class LoopBlockingScheme:
         self.time = self._if_valid(one.time)
         self.access = self._if_valid(one.access)
         self.remote_gbuf_access = self._if_valid(one.remote_gbuf_access)
-        # Without sharing and forwarding every node is a group of its own.
-        self.noc_access = (0.0,) * de.NUM
-        self.accfwd_reduction = (1,) * de.NUM
-        self.bufshr_grp_size = self.bufshr_subgrp_size = (1,) * de.NUM
-        self.bufshr_bs_t, self.bufshr_bs_ord = (1,) * le.NUM, tuple(range(le.NUM))
-        self.bufshr_rot_fetch = self.bufshr_wide_fetch = (0.0,) * de.NUM
-        self.bufshr_rot_round_cnt, self.bufshr_rot_unit_cnt = (0,) * de.NUM, (1,) * de.NUM
-        self.bufshr_wide_fetch_width = (0.0,) * de.NUM
-        self.bufshr_rotation_access = self.bufshr_wide_fetch_access = (0.0,) * de.NUM
+        self.accfwd_reduction = model.reduction
+        self._set_sharing(model)
+
+    def _set_sharing(self, model: BlockingModel) -> None:
+        """Find how nodes share buffers, and rewrite the order of level 1 accordingly."""
+        self.bufshr_grp_size = model.groups
+        sharing = Sharing(order=self.bl_ords[1])
+        if self._valid:
+            top = tuple(max(1, passes) for passes in self.fetch[0])  # pinned filters come once
+            sharing = share(
+                model,
+                self.bl_ts,
+                self.bl_ords,
+                (top, self.fetch[1]),
+                self.unit_cnt[0],
+                self.stored_in_gbuf,
+            )
+        self.bl_ords = (self.bl_ords[0], sharing.order)
+        self.bufshr_subgrp_size = sharing.subgrp_size
+        self.bufshr_bs_t, self.bufshr_bs_ord = sharing.bs_t, sharing.bs_ord
+        self.bufshr_rot_fetch = sharing.rot_fetch
+        self.bufshr_rot_round_cnt = sharing.rot_round_cnt
+        self.bufshr_rot_unit_cnt = sharing.rot_unit_cnt
+        self.bufshr_wide_fetch = sharing.wide_fetch
+        self.bufshr_wide_fetch_width = sharing.wide_fetch_width
+        self.bufshr_rotation_access = sharing.rotation_access
+        self.bufshr_wide_fetch_access = sharing.wide_fetch_access
+        self.noc_access = sharing.noc_access()
+        words = zip(self.unit_cnt[0], self.nld.usize_gbuf, self.stored_in_gbuf, strict=True)
+        sizes = zip(words, sharing.subgrp_size, strict=True)
+        held = [idivc(count * unit * stored, nodes) for (count, unit, stored), nodes in sizes]
+        self._sizes = (tuple(held), _tuples(self._evaluation.size[1]))
 
     def _if_valid(self, values: NDArray[Any]) -> Any:
         """Plain numbers of a valid scheme, infinity in their place for an invalid one."""
@@ -160,7 +186,7 @@ class LoopBlockingScheme:
         IndexError
             For an unknown level or category.
         """
-        sizes = _tuples(self._evaluation.size)[blvl]
+        sizes: tuple[int, ...] = self._sizes[blvl]
         return sum(sizes) if dce is None else sizes[dce]
 
     def get_access(self) -> Any:
@@ -180,12 +206,18 @@ class LoopBlockingScheme:
         return float(take(self._evaluation, None).access_cost(cost)[0])
 
     def gen_index(self) -> Iterator[tuple[int, int, int]]:
-        """Yield the (I, O, B) index of every processing pass, in execution order."""
+        """Yield the (I, O, B) index of every processing pass, in execution order (section 7)."""
+        inside = tuple(t // bs for t, bs in zip(self.bl_ts[1], self.bufshr_bs_t, strict=True))
+        levels = [  # innermost first: factors, order positions
+            (self.bl_ts[2], (0, 1, 2)),
+            (inside, self.bl_ords[1]),
+            (self.bufshr_bs_t, self.bufshr_bs_ord),
+            (self.bl_ts[0], self.bl_ords[0]),
+        ]
         strides = [1] * le.NUM
         loops: list[tuple[int, int, int]] = []  # innermost first: loop, factor, stride
-        ords = [*self.bl_ords, (0, 1, 2)]
-        for factors, ord_ in zip(reversed(self.bl_ts), reversed(ords), strict=True):
-            inner_first = sorted(range(le.NUM), key=ord_.__getitem__)
+        for factors, order in levels:
+            inner_first = sorted(range(le.NUM), key=order.__getitem__)
             loops += [(lpe, factors[lpe], strides[lpe]) for lpe in inner_first]
             strides = [s * t for s, t in zip(strides, factors, strict=True)]
         loops.reverse()

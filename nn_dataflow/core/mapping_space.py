@@ -19,6 +19,7 @@ from .search_effort import SearchEffort
 
 if TYPE_CHECKING:
     from .blocking_search import Points
+    from .buf_shr_scheme import BufShrScheme
     from .cost import Cost
     from .loop_blocking_space import TopLoops
     from .nested_loop_desc import NestedLoopDesc
@@ -48,12 +49,19 @@ class MappingSpace:
         Least passes between memory and GBUF per category.
     """
 
-    def __init__(self, nld: NestedLoopDesc, setting: Setting, tops: TopLoops) -> None:
+    def __init__(
+        self,
+        nld: NestedLoopDesc,
+        setting: Setting,
+        tops: TopLoops,
+        bufshr: BufShrScheme | None = None,
+    ) -> None:
         self.nld = nld
+        self.bufshr = bufshr
         self.setting = setting
         self.tops = tops
         resource, cost, options = setting
-        self.model = BlockingModel(nld, resource, options)
+        self.model = BlockingModel(nld, resource, options, bufshr)
         self.solved = solves(self.model, options)
         self.op_cost: float = cost.mac_op * nld.total_ops() * self.model.num_nodes
         self._found: dict[tuple[float, ...], Points] = {}
@@ -79,12 +87,13 @@ class MappingSpace:
         else:
             self.num_searched += 1
             goal, num = self.setting.options.opt_goal, self.setting.options.ntops
-            self._found[hop_costs] = frontier(self.space, hop_costs, goal, num, effort)
+            share_cost = self.setting.cost.noc_hop
+            self._found[hop_costs] = frontier(self.space, hop_costs, goal, num, effort, share_cost)
         return self._found[hop_costs]
 
     def job(self, hop_costs: tuple[float, ...]) -> MappingJob:
         """What `points` would search, for another process."""
-        return MappingJob(self.nld, self.setting, self.tops, hop_costs)
+        return MappingJob(self.nld, self.setting, self.tops, self.bufshr, hop_costs)
 
     def knows(self, hop_costs: tuple[float, ...]) -> bool:
         """Whether the schemes for these hop costs are known."""
@@ -111,10 +120,11 @@ class MappingJob(NamedTuple):
     nld: NestedLoopDesc
     setting: Setting
     tops: TopLoops
+    bufshr: BufShrScheme | None
     hop_costs: tuple[float, ...]
 
     def run(self) -> tuple[Points, SearchEffort]:
         """Search, and count the effort."""
         effort = SearchEffort()
-        points = MappingSpace(self.nld, self.setting, self.tops).points(self.hop_costs, effort)
-        return points, effort
+        space = MappingSpace(self.nld, self.setting, self.tops, self.bufshr)
+        return space.points(self.hop_costs, effort), effort

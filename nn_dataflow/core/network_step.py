@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from .data_layout import DataLayout
 from .layer_space import fmap_range
+from .partition_scheme import PartitionScheme
 from .placement import Placement
 
 if TYPE_CHECKING:
@@ -49,6 +51,14 @@ class Source(NamedTuple):
     parts: PartitionArray
     number: int
 
+    def layout(self, place: int, batch_size: int) -> DataLayout:
+        """Layout of the fmaps at one of their places."""
+        return DataLayout(
+            frngs=(fmap_range(self.layer, batch_size),),
+            regions=(self.region,),
+            parts=(PartitionScheme.of_row(self.parts, place),),
+        )
+
 
 class Step(NamedTuple):
     """One layer of the search.
@@ -59,11 +69,16 @@ class Step(NamedTuple):
         The layer and all its schedules.
     sources, hops
         Columns of its producers, and for each the word-hops of a pass from every place to every
-        partition, (places, partitions).
+        partition, (places, partitions). With forwarding, their sum is a lower bound for several
+        producers, since each may have another node closest to it.
     place, num_places
         Place of the ofmaps per partition.
     hop_costs
         Largest hop costs per array mapping.
+    producers
+        Its producers, in the order of their channels.
+    joint
+        Word-hops found so far for combinations of places, where they do not add up.
     """
 
     name: str
@@ -73,13 +88,34 @@ class Step(NamedTuple):
     place: Ints
     num_places: int
     hop_costs: HopCosts
+    producers: tuple[Source, ...]
+    joint: dict[tuple[int, ...], Floats]
+
+    @property
+    def is_joint(self) -> bool:
+        """Whether the hops of several producers do not add up, since nodes forward data."""
+        return self.space.forwards and len(self.producers) > 1
 
     def ifmap_hops(self, places: Sequence[int]) -> Floats:
         """Word-hops of a pass over the ifmaps per partition, from one place of each source."""
+        if self.is_joint and not self.space.no_hops:
+            return self._joint_hops(tuple(places))
         hops = np.zeros(len(self.place))
         for table, place in zip(self.hops, places, strict=True):
             hops = hops + table[place]
         return hops
+
+    def _joint_hops(self, places: tuple[int, ...]) -> Floats:
+        """Word-hops from the concatenated layout of all producers, found once per combination."""
+        if places not in self.joint:
+            numbers = list(dict.fromkeys(source.number for source in self.producers))
+            layouts = [
+                source.layout(places[numbers.index(source.number)], self.space.batch_size)
+                for source in self.producers
+            ]
+            placement = Placement.of_layouts([DataLayout.concat(*layouts)])
+            self.joint[places] = self.space.ifmap_hops(placement, 1)[0]
+        return self.joint[places]
 
 
 def make_step(name: str, space: LayerSpace, producers: Sequence[Source]) -> Step:
@@ -97,6 +133,10 @@ def make_step(name: str, space: LayerSpace, producers: Sequence[Source]) -> Step
     most = np.zeros(len(space.parts))
     for table in hops.values():
         most = most + table.max(axis=0)
+    if space.forwards and len(producers) > 1:
+        # The node closest to all producers is at most as far from that closest to one of them
+        # as the tree is long that connects the nodes, which counts in each table.
+        most = 2 * most
     place, parts = space.ofmap_places()
     return Step(
         name,
@@ -106,4 +146,6 @@ def make_step(name: str, space: LayerSpace, producers: Sequence[Source]) -> Step
         place,
         len(parts),
         space.hop_costs(most),
+        tuple(producers),
+        {},
     )

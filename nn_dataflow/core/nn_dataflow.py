@@ -197,7 +197,9 @@ class NNDataflow:
             key = (space, tuple((s.layer, s.parts, columns.index(s.number)) for s in producers))
             if key not in known:
                 known[key] = make_step(name, space, producers)
-            steps.append(known[key]._replace(name=name, sources=tuple(columns)))
+            steps.append(
+                known[key]._replace(name=name, sources=tuple(columns), producers=tuple(producers))
+            )
             if options.verbose:
                 sys.stderr.write(f"-> {name}\n")
             progress(number + 1, len(order), name)

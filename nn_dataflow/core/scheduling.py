@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Scheduling", "SchedulingCondition", "SchedulingResult"]
 
-_LATER = ("hw_access_forwarding", "hw_gbuf_sharing", "hw_gbuf_save_writeback")
+_LATER = ("hw_gbuf_save_writeback", "partition_interlayer")
 
 
 class Scheduling:
@@ -161,7 +161,7 @@ class Scheduling:
 
 def check_supported(options: Option) -> None:
     """Refuse options of the hardware that the search does not explore."""
-    for name in (*_LATER, "partition_interlayer"):
+    for name in _LATER:
         if getattr(options, name):
             raise ValueError(f"Option: {name} is not supported by this version")
 

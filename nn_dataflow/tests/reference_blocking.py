@@ -5,7 +5,7 @@ The oracle for the array model and its pruned search: written from docs/model/lo
 (sections 1 to 4 for one scheme, 8 for the enumeration) and correction M6, one plain number at a
 time, and independent of the modules under test. It covers access forwarding and buffer sharing as
 far as they change checks and accesses (the sizes of the sharing groups are given); the sub-scheme
-of sharing (section 6.4) and its hops between nodes are not covered.
+of sharing (section 6.4) and its hops between nodes are in `reference_sharing`.
 
 Nothing here is fast: a scheme takes about 30 microseconds and no candidate is skipped, so keep the
 trip counts small (C = (12, 10, 4) has 34 992 candidates).

@@ -4,8 +4,9 @@
 The oracle for the layer search and the network search (docs/model/search.md sections 2 to 6 with
 the corrections S1 to S6): every partition scheme, every array mapping, every loop blocking scheme
 that no other one stands for, and of these every combination along a network. One plain number at a
-time; partition schemes, array mappings and word-hops come from the package, which has tests of its
-own for them, and loop blocking from `reference_blocking`.
+time; partition schemes, array mappings, groups of nodes and word-hops come from the package, which
+has tests of its own for them, loop blocking from `reference_blocking`, and what moves between nodes
+that share buffers from `reference_sharing`.
 
 Keep the layers and machines tiny: the combinations of a network multiply.
 """
@@ -17,11 +18,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from nn_dataflow.core.buf_shr_scheme import BufShrScheme
 from nn_dataflow.core.data_layout import DataLayout
 from nn_dataflow.core.fmap_range import FmapRange
 from nn_dataflow.core.layer_order import schedule_order
 from nn_dataflow.core.partition import gen_partition, unit_nhops_to_proc_region
 from nn_dataflow.tests import reference_blocking as ref
+from nn_dataflow.tests import reference_sharing as sharing
 
 REL_TOL = 1e-9
 
@@ -65,9 +68,11 @@ def partitions(layer: Any, batch_size: int, region: Any, options: Any) -> list[A
 
 @functools.lru_cache(maxsize=1024)
 def blocking_schemes(
-    nld: Any, resource: Any, options: Any, constraint: Any = None
-) -> list[tuple[Any, Any, Any]]:
-    """All valid (bl_ts, bl_ords, result) that no equivalent scheme stands for.
+    nld: Any, resource: Any, options: Any, constraint: Any = None, groups: Any = None
+) -> list[tuple[Any, Any, Any, float]]:
+    """All valid (bl_ts, bl_ords, result, noc) that no equivalent scheme stands for.
+
+    The last is the word-hops between nodes that share buffers, for the groups given.
 
     The orders of local-region layers make no difference (S6), so the first stands for all. Under a
     constraint those of CONV may (S2). Where filters could be pinned but also bypass, both ways to
@@ -80,8 +85,12 @@ def blocking_schemes(
         else:
             skipped = bl_ords != ((0, 1, 2), (0, 1, 2))
         if not skipped:
-            results = ref.variants(nld, bl_ts, bl_ords, resource, options)
-            found += [(bl_ts, bl_ords, result) for result in results]
+            sizes = tuple(group.size for group in groups) if groups else ref.ONE_GROUP
+            for result in ref.variants(nld, bl_ts, bl_ords, resource, options, groups=sizes):
+                moved = 0.0
+                if groups and options.hw_gbuf_sharing:
+                    moved = sharing.noc_access(nld, bl_ts, bl_ords, resource, result, groups)
+                found.append((bl_ts, bl_ords, result, moved))
     return found
 
 
@@ -98,6 +107,8 @@ def layer_schedules(
     """All schedules of a layer for given places of its ifmaps, in candidate order."""
     region = resource.proc_region
     filter_nodes = frozenset(resource.dram_region.iter_node())
+    in_groups = options.hw_access_forwarding or options.hw_gbuf_sharing
+    groups = None
     found = []
     for part in partitions(layer, batch_size, region, options):
         node_layer, node_batch, occupancy = part.part_layer(layer, batch_size)
@@ -105,14 +116,20 @@ def layer_schedules(
         hops = unit_nhops_to_proc_region(
             layer, batch_size, region, part, filter_nodes, ifmap_layout, layout, options
         )
+        if in_groups:
+            bufshr = BufShrScheme(region, part, layer.data_loops())
+            groups = tuple(sharing.groups_of(bufshr))
         mapping = strategy(node_layer, node_batch, occupancy, resource.dim_array)
         for nld in mapping.gen_nested_loop_desc():
-            for bl_ts, bl_ords, result in blocking_schemes(nld, resource, options, constraint):
+            for bl_ts, bl_ords, result, moved in blocking_schemes(
+                nld, resource, options, constraint, groups
+            ):
                 total = (
                     cost.mac_op * result["ops"]
                     + ref.access_cost(result, cost)
                     + cost.noc_hop
                     * sum(h * f for h, f in zip(hops, result["top_level_fetch"], strict=True))
+                    + cost.noc_hop * moved
                     + cost.idl_unit * result["time"]
                 )
                 scheme = (bl_ts, bl_ords)

@@ -1,12 +1,18 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Brute-force loop-nest simulator: walks every loop body of a scheme and counts what moves.
 
-Implements docs/model/loop_blocking.md section 7 without sharing and forwarding. It knows no fetch
-formula: a category moves when the block that its buffer holds is not the one that the next loop
-body needs. What the closed forms of sections 3 and 4 predict must come out of the walk.
+Implements docs/model/loop_blocking.md section 7. It knows no fetch formula: a category moves when
+the block that its buffer holds is not the one that the next loop body needs. What the closed forms
+of sections 3 and 4 predict must come out of the walk. Nodes that use the same data fetch each of
+its words once, by the node of the group whose turn it is (section 5).
+
+What moves between the nodes that share their buffers (section 6) is counted too, by
+`simulate_sharing`: rotation units pass along a ring of nodes, and what a node needs at once but
+does not hold is fetched along the ring.
 
 Arguments named ``bl_ts`` are the three levels of blocking factors, each (I, O, B); ``bl_ords`` are
-the positions of (I, O, B) in levels 0 and 1, with 0 innermost.
+the positions of (I, O, B) in levels 0 and 1, with 0 innermost. Where loops of level 1 are split,
+``bs`` is (factors, positions) of their outer parts.
 """
 
 import itertools
@@ -21,6 +27,7 @@ DRAM, GBUF, ITCN, REGF = range(4)
 NUM_LOOPS = 3
 
 INNERMOST_ORD = (0, 1, 2)  # level 2 has no order of its own: I innermost, B outermost
+UNSPLIT = ((1, 1, 1), (0, 1, 2))
 
 Factors = tuple[tuple[int, int, int], ...]
 Orders = tuple[tuple[int, int, int], ...]
@@ -54,7 +61,20 @@ class Counts:
     bodies: int
 
 
-def walk(bl_ts: Factors, bl_ords: Orders) -> Iterator[tuple[int, int, int]]:
+def nest_of(bl_ts: Factors, bl_ords: Orders, bs: Orders = UNSPLIT) -> list[tuple[int, int, int]]:
+    """Return (loop, factor, stride) of all loops, outermost first: 3 each of 4 levels."""
+    inside = tuple(t // split for t, split in zip(bl_ts[1], bs[0], strict=True))
+    factors = (bl_ts[0], bs[0], inside, bl_ts[2])
+    orders = (bl_ords[0], bs[1], bl_ords[1], INNERMOST_ORD)
+    loops = []
+    for level, order in enumerate(orders):
+        for lpe in sorted(range(NUM_LOOPS), key=lambda l, order=order: -order[l]):
+            stride = math.prod(row[lpe] for row in factors[level + 1 :])
+            loops.append((lpe, factors[level][lpe], stride))
+    return loops
+
+
+def walk(bl_ts: Factors, bl_ords: Orders, bs: Orders = UNSPLIT) -> Iterator[tuple[int, int, int]]:
     """Yield the unit indices (i, o, b) of the loop bodies in the order of execution.
 
     Examples
@@ -63,11 +83,7 @@ def walk(bl_ts: Factors, bl_ords: Orders) -> Iterator[tuple[int, int, int]]:
     [(0, 0, 0), (1, 0, 0), (0, 1, 0), (1, 1, 0)]
 
     """
-    loops = []  # (loop, factor, stride), outermost first
-    for level, order in enumerate((*bl_ords, INNERMOST_ORD)):
-        for lpe in sorted(range(NUM_LOOPS), key=lambda l, order=order: -order[l]):
-            stride = math.prod(bl_t[lpe] for bl_t in bl_ts[level + 1 :])
-            loops.append((lpe, bl_ts[level][lpe], stride))
+    loops = nest_of(bl_ts, bl_ords, bs)
     for counters in itertools.product(*(range(factor) for _, factor, _ in loops)):
         index = [0] * NUM_LOOPS
         for counter, (lpe, _, stride) in zip(counters, loops, strict=True):
@@ -125,6 +141,7 @@ def simulate(
     no_time_mux: bool = False,
     src_dram: bool = True,
     dst_dram: bool = True,
+    groups: tuple[int, int, int] = (1, 1, 1),
 ) -> Counts:
     """Walk the loop nest of docs/model/loop_blocking.md section 7 and count accesses.
 
@@ -147,6 +164,9 @@ def simulate(
     src_dram, dst_dram : bool
         Whether ifmaps come from, and ofmaps go to, DRAM; otherwise what would be a DRAM access is
         an access of a remote GBUF.
+    groups : 3 ints
+        How many nodes use the same data of a category, and forward to each other what they fetch:
+        each of them fetches a part.
 
     """
     categories = [
@@ -178,6 +198,8 @@ def simulate(
         else:
             # What streams past GBUF is what the array would have read from it.
             access[DRAM][dce] = nld.unit_access[GBUF][dce] * cat.from_gbuf * num_nodes
+        parts = [node % groups[dce] == 0 for node in range(num_nodes)]  # whole data, per group
+        access[DRAM][dce] *= Fraction(sum(parts), num_nodes)
 
     remote = [0.0] * 3
     for dce, in_dram in ((IFM, src_dram), (OFM, dst_dram)):
@@ -196,4 +218,173 @@ def simulate(
         ],
         peak_units=[[c.peak[level] for c in categories] for level in range(2)],
         bodies=bodies,
+    )
+
+
+@dataclass(frozen=True)
+class SharedMoves:
+    """What moves between the nodes that share a category, counted per word of their data.
+
+    Attributes
+    ----------
+    rounds : int
+        How often all of a block is passed around all nodes.
+    units : int
+        Parts in which it is.
+    rotation, wide_fetch : Fraction
+        Hops.
+
+    """
+
+    rounds: int
+    units: int
+    rotation: Fraction
+    wide_fetch: Fraction
+
+
+def ring_of(dim: tuple[int, int], dist: tuple[float, float], nodes: int) -> list[Fraction]:
+    """Return the hops from each node of a subgroup to the next, and from the last to the first.
+
+    The nodes lie in rows along the dimension of the shorter distance, and the ring turns at the
+    end of each row.
+    """
+    size = dim[0] * dim[1]
+    rounded = next(n for n in range(nodes, size + 1) if size % n == 0)
+    near, far = (0, 1) if dist[0] <= dist[1] else (1, 0)
+    length = math.gcd(dim[near], rounded)
+    step = [Fraction(0) if math.isinf(hops) else Fraction(hops) for hops in dist]
+    places = []
+    for row in range(rounded // length):
+        columns = range(length) if row % 2 == 0 else reversed(range(length))
+        places += [(column * step[near], row * step[far]) for column in columns]
+    places = places[:nodes]
+    return [
+        abs(here[0] - there[0]) + abs(here[1] - there[1])
+        for here, there in zip(places, places[1:] + places[:1], strict=True)
+    ]
+
+
+def rotation_hops(ring: list[Fraction], units: int) -> Fraction:
+    """Pass the part that each node holds along the ring until all nodes have seen all, in hops.
+
+    Where a node sees several parts at a time (fewer units than nodes), there are fewer steps; the
+    last step may be of a fraction of the parts.
+    """
+    nodes = len(ring)
+    left = nodes - max(Fraction(1), Fraction(nodes, units))
+    hops = Fraction(0)
+    at = list(range(nodes))  # where the part of each node is
+    while left > 0:
+        moving = min(Fraction(1), left)
+        hops += moving * sum((ring[node] for node in at), Fraction(0)) / nodes
+        at = [(node + 1) % nodes for node in at]
+        left -= moving
+    return hops
+
+
+def wide_fetch_hops(ring: list[Fraction], width: Fraction) -> Fraction:
+    """Fetch, for every node in turn, from its own buffer and those that follow on the ring."""
+    nodes = len(ring)
+    hops = Fraction(0)
+    for first in range(nodes):
+        left, node, distance = width, first, Fraction(0)
+        while left > 0:
+            part = min(Fraction(1), left)
+            hops += part * distance
+            left -= part
+            distance += ring[node]
+            node = (node + 1) % nodes
+    return hops / nodes / width if width > 1 else Fraction(0)
+
+
+def simulate_sharing(
+    loops_of: tuple[int, ...],
+    bl_ts: Factors,
+    bl_ords: Orders,
+    bs: Orders,
+    *,
+    accumulates: bool,
+    dim: tuple[int, int],
+    dist: tuple[float, float],
+    subgroup: int,
+) -> SharedMoves:
+    """Walk the loop nest and count what moves between the nodes that share one category.
+
+    The loops of level 1 over the category, as far as no other loop is between them, step through
+    the rotation units of a block. A block that is stepped through more often than it is loaded is
+    passed around the nodes; otherwise it is not, and each unit is fetched where it is. What enters
+    or leaves the array as a unit arrives needs no fetch of its own, but for the first unit of each
+    round, which the nodes hold; all else is fetched as wide as a unit is.
+
+    Parameters
+    ----------
+    loops_of
+        The loops of the category.
+    bl_ts, bl_ords, bs
+        The scheme, as it is with shared buffers.
+    accumulates
+        Whether words that exist already are read back besides being written.
+    dim, dist
+        Nodes of the group, and hops between neighbours.
+    subgroup
+        Nodes over which a block is spread.
+
+    """
+    nest = nest_of(bl_ts, bl_ords, bs)
+    stepping: list[int] = []  # which loops of the nest step through the units
+    for number in range(NUM_LOOPS, 3 * NUM_LOOPS):
+        lpe, factor, _ = nest[number]
+        if factor > 1 and (lpe in loops_of or stepping):
+            if lpe not in loops_of:
+                break
+            stepping.append(number)
+    units = math.prod(nest[number][1] for number in stepping)
+    size = [bl_ts[1][lpe] * bl_ts[2][lpe] for lpe in loops_of]
+    inner = [bl_ts[2][lpe] for lpe in loops_of]
+
+    loads: dict[Any, int] = {}  # per block
+    steps: dict[Any, int] = {}  # arrivals of a unit, per block
+    fetches = 0  # of blocks of the register file, once in, once out
+    arrived = 0  # of these, as the unit arrives, and not the first of a round
+    seen: set[Any] = set()
+    fresh: dict[Any, int] = {}  # accesses of a register file block since its unit has arrived
+    block = unit = regf = None
+    for counters in itertools.product(*(range(factor) for _, factor, _ in nest)):
+        index = [0] * NUM_LOOPS
+        for counter, (lpe, _, stride) in zip(counters, nest, strict=True):
+            index[lpe] += counter * stride
+        now = tuple(index[lpe] for lpe in loops_of)
+        new_block = tuple(x // n for x, n in zip(now, size, strict=True))
+        new_unit = tuple(counters[number] for number in stepping)
+        new_regf = tuple(x // n for x, n in zip(now, inner, strict=True))
+        if new_block != block:
+            loads[new_block] = loads.get(new_block, 0) + 1
+        if (new_block, new_unit) != (block, unit):
+            steps[new_block] = steps.get(new_block, 0) + 1
+            fresh = {}
+        if new_regf != regf:
+            passes = 2 if accumulates and new_regf in seen else 1
+            seen.add(new_regf)
+            together = 2 if accumulates else 1
+            before = fresh.get(new_regf, 0)
+            fresh[new_regf] = before + passes
+            fetches += passes
+            if any(new_unit):
+                arrived += min(together, before + passes) - min(together, before)
+        block, unit, regf = new_block, new_unit, new_regf
+
+    (per_block,) = set(steps.values())
+    (loaded,) = set(loads.values())
+    rounds = per_block // units if stepping and subgroup > 1 else 0
+    if rounds == loaded:
+        rounds = 0
+    num_regf = len(seen)
+    apart = Fraction(fetches - (arrived if rounds else 0), num_regf)
+    ring = ring_of(dim, dist, subgroup)
+    parallel = dim[0] * dim[1] // subgroup  # each word is in every subgroup
+    return SharedMoves(
+        rounds=rounds,
+        units=units,
+        rotation=rounds * parallel * rotation_hops(ring, units),
+        wide_fetch=apart * parallel * wide_fetch_hops(ring, Fraction(subgroup, units)),
     )

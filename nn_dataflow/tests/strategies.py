@@ -26,6 +26,7 @@ from nn_dataflow.core.nested_loop_desc import NestedLoopDesc
 from nn_dataflow.core.network import Network
 from nn_dataflow.core.node_region import NodeRegion
 from nn_dataflow.core.option import Option
+from nn_dataflow.core.partition_scheme import PartitionScheme
 from nn_dataflow.core.phy_dim2 import PhyDim2
 from nn_dataflow.core.resource import Resource
 from nn_dataflow.tests.reference_blocking import block_sizes, factor_triples
@@ -238,6 +239,40 @@ def cases(draw, *, conv=None, max_bodies=600, exact=True):
     return nld, bl_ts, bl_ords, draw(resources(nld, anchor)), draw(blocking_options())
 
 
+# Nodes that forward data to each other, or share their buffers.
+
+
+@st.composite
+def groupings(draw, *, max_nodes=32):
+    """(processing region, partition scheme) with groups of several nodes."""
+    sides = st.sampled_from((1, 1, 2, 2, 3, 4))
+    dims, area = [], PhyDim2(1, 1)
+    for _ in range(4):
+        dim = PhyDim2(draw(sides), draw(sides))
+        if (area * dim).size() > max_nodes:
+            dim = PhyDim2(1, 1)
+        dims.append(dim)
+        area *= dim
+    part = PartitionScheme(tuple(draw(st.permutations(range(4)))), draw(st.permutations(dims)))
+    dist = PhyDim2(draw(st.sampled_from((1, 1, 2))), draw(st.sampled_from((1, 1, 3))))
+    return NodeRegion(area, PhyDim2(0, 0), dist, NodeRegion.PROC), part
+
+
+@st.composite
+def sharing_machines(draw, nld, groups, bl_ts=None):
+    """Machines whose buffers a scheme just fits, its data spread over groups of nodes.
+
+    Some have room for smaller subgroups.
+    """
+    region, sizes = groups
+    resource = draw(resources(nld, bl_ts, locations=("dram",)))
+    anchor = draw(blocking_factors(nld)) if bl_ts is None else bl_ts
+    room = draw(st.sampled_from((0, 0, 0, -1, 5, 50, 500)))
+    words = sum(block_sizes(nld, anchor, (True, True, True), sizes)[0]) + room
+    regf = sum(block_sizes(nld, anchor, (True, True, True))[1])
+    return resource._replace(proc_region=region, size_gbuf=max(1, words), size_regf=regf)
+
+
 # Searches of whole layers and networks.
 
 
@@ -307,8 +342,11 @@ def search_options(draw, *, max_ntops=3):
 
 
 @st.composite
-def networks(draw):
-    """Tiny networks: chains, forks, concatenations, element-wise joins, external layers."""
+def networks(draw, *, only=()):
+    """Tiny networks: chains, forks, concatenations, element-wise joins, external layers.
+
+    Of the kinds given, if any are.
+    """
     size, channels = draw(st.integers(1, 3)), st.sampled_from((1, 2, 2, 3, 4))
     nin, one, two, three, four = (draw(channels) for _ in range(5))
     window = draw(st.integers(1, 2))
@@ -365,7 +403,7 @@ def networks(draw):
             ("e", EltwiseLayer(four, size, 2), ("x", "a")),
         ],
     }
-    kind = draw(st.sampled_from(sorted(kinds)))
+    kind = draw(st.sampled_from(sorted(only or kinds)))
     network = Network(kind)
     network.set_input_layer(InputLayer(nin, size))
     if kind.startswith("external"):

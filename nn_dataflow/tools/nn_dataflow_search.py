@@ -145,6 +145,8 @@ def describe(arguments: Arguments) -> Problem:
         options = Option(
             sw_gbuf_bypass=tuple(letter not in arguments.disable_bypass for letter in "fio"),
             sw_solve_loopblocking=arguments.solve_loopblocking,
+            hw_access_forwarding=arguments.enable_access_forwarding,
+            hw_gbuf_sharing=arguments.enable_gbuf_sharing,
             partition_hybrid=arguments.hybrid_partition,
             partition_batch=arguments.batch_partition,
             partition_ifmaps=arguments.ifmaps_partition,

@@ -33,6 +33,9 @@ _BLOCKING_NOTE = (
     "DRAM·GBUF·register file, outer to inner; order: loops of several trips in DRAM/GBUF, outer to "
     "inner"
 )
+_SHARING_NOTE = (
+    "sharing: nodes over whose buffers one block of filters (F), ifmaps (I) or ofmaps (O) is spread"
+)
 _EFFORT = {
     "equivalent": "pruned by equivalence",
     "capacity": "pruned by capacity",
@@ -170,6 +173,10 @@ def _heading(result: SearchResult, width: int) -> list[str]:
         f"partition {', '.join(kinds) or 'in one fixed way'}",
         f"loop blocking {'by formula' if given.solve_loopblocking else 'exhaustive'}",
     ]
+    if given.enable_access_forwarding:
+        options.append("nodes forward data")
+    if given.enable_gbuf_sharing:
+        options.append("nodes share GBUF and forward data")
     return [
         f"{given.net}, batch {given.batch}, goal: least {_GOALS[given.goal]}",
         *_flow("machine", machine, width),
@@ -184,6 +191,8 @@ def _layers(result: SearchResult, width: int) -> list[str]:
     notes = [_BUSY_NOTE, _PARTITION_NOTE, _BLOCKING_NOTE]
     if math.prod(result.arguments.nodes) == 1:
         notes.remove(_PARTITION_NOTE)
+    if result.sharing_hops().amount:
+        notes.append(_SHARING_NOTE)
     wide = _join([*numbers, *texts])
     if max(map(len, wide)) <= width:
         lines = wide
@@ -228,6 +237,8 @@ def _text_columns(result: SearchResult) -> list[Column]:
         cells = ["·".join(map(str, scheme[key])) for scheme in schemes]
         columns.append(Column(title, "trips", [*cells, ""], left=True))
     columns.append(Column("order", "", [*map(_order, schemes), ""], left=True))
+    if result.sharing_hops().amount:
+        columns.append(Column("sharing", "nodes", [*map(_sharing, schemes), ""], left=True))
     return columns
 
 
@@ -246,9 +257,14 @@ def _totals(result: SearchResult, width: int) -> list[str]:
 
 def _breakdown(result: SearchResult) -> list[str]:
     parts = result.components()
+    within = result.sharing_hops()
+    if within.amount:
+        at = next(n for n, part in enumerate(parts) if part.unit == within.unit)
+        parts.insert(at + 1, within._replace(name=f"  {within.name}"))
     total = result.best.total_cost
     costs = scale([total])
-    shares = [100 * part.cost / total if total else 0 for part in parts]
+    total_share = 100 if total else 0
+    shares = [total_share * part.cost / (total or 1) for part in parts]
     units = {part.unit: scale(p.amount for p in parts if p.unit == part.unit) for part in parts}
     amounts = [units[part.unit].text(part.amount) for part in parts]
     amount_units = [units[part.unit].unit(part.unit) for part in parts]
@@ -258,7 +274,7 @@ def _breakdown(result: SearchResult) -> list[str]:
         Column("amount", "", [*amounts, ""]),
         Column("", "", [*amount_units, ""], left=True),
         Column("cost", costs.unit("units"), money),
-        Column("share", "%", [f"{share:.1f}" for share in (*shares, math.fsum(shares))]),
+        Column("share", "%", [f"{share:.1f}" for share in (*shares, total_share)]),
     )
     return _join(columns)
 
@@ -324,6 +340,12 @@ def _order(scheme: Any) -> str:
         loops.sort(key=list(positions).__getitem__, reverse=True)
         levels.append("".join("IOB"[loop] for loop in loops) or "-")
     return "/".join(levels)
+
+
+def _sharing(scheme: Any) -> str:
+    """Write the nodes over which a block of each category is spread, where these are several."""
+    spread = zip("FIO", scheme["bufshr_subgrp_size"], strict=True)
+    return " ".join(f"{letter}{nodes}" for letter, nodes in spread if nodes > 1) or "-"
 
 
 def _flow(label: str, items: Sequence[str], width: int) -> list[str]:

@@ -138,6 +138,14 @@ _OPTIONS = {
             "input channels, too, may be split over the nodes; needs --hybrid-partition",
             aliases="--ifmap-partition --ifmaps-partitioning --ifmap-partitioning",
         ),
+        Spec(
+            "--enable-access-forwarding",
+            "nodes that use the same data fetch a part each from memory, and forward it",
+        ),
+        Spec(
+            "--enable-gbuf-sharing",
+            "nodes that use the same data spread them over their global buffers; forwards as well",
+        ),
     ),
     "search": (
         Spec(
@@ -192,6 +200,8 @@ class Arguments(NamedTuple):
     hybrid_partition: bool
     batch_partition: bool
     ifmaps_partition: bool
+    enable_access_forwarding: bool
+    enable_gbuf_sharing: bool
     goal: str
     top: int
     processes: int
@@ -228,6 +238,8 @@ def parse_arguments(argv: Sequence[str]) -> Arguments:
     given = parser.parse_args(_join_bypass(parser.complete(argv)))
     if given.ifmaps_partition and not given.hybrid_partition:
         raise Refused("--ifmaps-partition: needs --hybrid-partition")
+    if given.enable_gbuf_sharing:
+        _refuse_with_sharing(given)
     word = whole("--word", given.word, MAX_WORD_BITS, unit="bits")
     return Arguments(
         net=given.net,
@@ -249,6 +261,8 @@ def parse_arguments(argv: Sequence[str]) -> Arguments:
         hybrid_partition=given.hybrid_partition,
         batch_partition=given.batch_partition,
         ifmaps_partition=given.ifmaps_partition,
+        enable_access_forwarding=given.enable_access_forwarding,
+        enable_gbuf_sharing=given.enable_gbuf_sharing,
         goal=choice("--goal", given.goal, (*GOALS, *map(str.upper, GOALS))).lower(),
         top=whole("--top", given.top, MAX_TOP),
         processes=whole("--processes", given.processes, MAX_PROCESSES),
@@ -257,6 +271,16 @@ def parse_arguments(argv: Sequence[str]) -> Arguments:
         output=given.output,
         debug=given.debug,
     )
+
+
+def _refuse_with_sharing(given: argparse.Namespace) -> None:
+    """Refuse what contradicts buffer sharing: it forwards, and the formula knows nothing of it."""
+    for option, wanted in (
+        ("--enable-access-forwarding", given.enable_access_forwarding),
+        ("--solve-loopblocking", given.solve_loopblocking),
+    ):
+        if wanted:
+            raise Refused(f"{option}: must not be given with --enable-gbuf-sharing")
 
 
 class _Version(argparse.Action):

@@ -53,6 +53,11 @@ class SearchResult(NamedTuple):
         """The best schedule."""
         return self.tops[0]
 
+    def sharing_hops(self) -> Component:
+        """Return what of the hops is between nodes of sharing groups, not to and from memory."""
+        hops = math.fsum(sum(layer.scheme["node_nhops"]) for layer in self.best.values())
+        return Component("in sharing groups", "word-hops", hops, hops * self.cost.noc_hop)
+
     def components(self) -> list[Component]:
         """Return the parts of the best schedule's cost: operations, four memories, hops, static.
 

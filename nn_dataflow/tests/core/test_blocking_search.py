@@ -16,6 +16,7 @@ from nn_dataflow.core import blocking_search
 from nn_dataflow.core.blocking_model import BlockingModel
 from nn_dataflow.core.blocking_search import frontier
 from nn_dataflow.core.blocking_space import BlockingSpace
+from nn_dataflow.core.buf_shr_scheme import BufShrScheme
 from nn_dataflow.core.cost import Cost
 from nn_dataflow.core.loop_blocking import gen_loopblocking, skip_conv
 from nn_dataflow.core.loop_blocking_scheme import LoopBlockingScheme
@@ -27,6 +28,7 @@ from nn_dataflow.core.scheduling_constraint import (
 )
 from nn_dataflow.core.search_effort import SearchEffort
 from nn_dataflow.tests import reference_blocking as ref
+from nn_dataflow.tests import reference_sharing as sharing
 from nn_dataflow.tests import strategies as own_st
 from nn_dataflow.tests.core.test_loop_blocking_simulator import (
     ALL_BYPASS,
@@ -268,6 +270,58 @@ def test_bounds_are_admissible(case, goal, num):
     points = frontier(space, NO_HOPS, goal, num, SearchEffort())
     assert (points.cost >= space.bound * (1 - 1e-9)).all()
     assert (points.time >= space.min_time).all()
+
+
+# Nodes that forward data or share their buffers.
+
+
+@st.composite
+def group_searches(draw, *, share):
+    """(nld, resource, options, cost, bufshr) of a space whose nodes use the same data."""
+    nld = draw(own_st.nested_loop_descs(conv=True, max_candidates=36 * 200))
+    region, part = draw(own_st.groupings(max_nodes=16))
+    bufshr = BufShrScheme(region, part)
+    sizes = tuple(bufshr.size(dce) for dce in range(3))
+    resource = draw(own_st.sharing_machines(nld, (region, sizes if share else (1, 1, 1))))
+    options = draw(own_st.blocking_options())
+    options = options._replace(hw_gbuf_sharing=share, hw_access_forwarding=not share)
+    return nld, resource, options, draw(own_st.costs()), bufshr
+
+
+@pytest.mark.parametrize("goal", GOALS)
+@pytest.mark.parametrize("share", [False, True])
+@given(st.data())
+@settings(max_examples=40, deadline=None)
+def test_the_best_are_kept_with_moves_between_nodes(goal, share, data):
+    """Every scheme is charged for what moves between nodes that share buffers."""
+    num = data.draw(st.integers(1, 3))
+    nld, resource, options, cost, bufshr = data.draw(group_searches(share=share))
+    share_cost = data.draw(st.sampled_from((0, 0.01, 1, 10, 1000)))
+    limit, within = data.draw(hop_limits())
+    space = BlockingSpace(BlockingModel(nld, resource, options, bufshr), cost)
+    points = frontier(space, limit, goal, num, SearchEffort(), share_cost)
+    groups = sharing.groups_of(bufshr)
+    rows = []
+    for bl_ts, bl_ords in ref.gen_candidates(nld):
+        if ref.skip_conv(bl_ts, bl_ords):
+            continue
+        sizes = tuple(group.size for group in groups)
+        for result in ref.variants(nld, bl_ts, bl_ords, resource, options, groups=sizes):
+            energy = ref.access_cost(result, cost) + cost.idl_unit * result["time"]
+            if share and share_cost:
+                args = nld, bl_ts, bl_ords, resource, result, groups
+                energy += share_cost * sharing.noc_access(*args)
+            rows.append((energy, result["time"], result["top_level_fetch"], (bl_ts, bl_ords)))
+    energies, times, fetches, schemes = zip(*rows, strict=True) if rows else [()] * 4
+    kept = zip(points.bl_ts.tolist(), points.bl_ords.tolist(), strict=True)
+    kept_schemes = list(map(str, kept))
+    for hop_costs in within:
+        total = np.array(energies) + np.array(fetches).reshape(-1, 3) @ np.array(hop_costs)
+        expected = best_schemes(goal, total, times, schemes, num)
+        total = points.cost + cost.idl_unit * points.time + points.fetch @ np.array(hop_costs)
+        found = best_schemes(goal, total, points.time, kept_schemes, num)
+        assert len(found) == len(expected)
+        assert all(map(close, found, expected))
 
 
 # The published interface.

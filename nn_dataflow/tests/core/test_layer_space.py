@@ -5,11 +5,14 @@ Every partition scheme, array mapping and loop blocking scheme, with the energy 
 time; what bounds exclude must not be missed.
 """
 
+import pickle
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nn_dataflow.core.buf_shr_scheme import BufShrScheme
 from nn_dataflow.core.cost import Cost
 from nn_dataflow.core.layer import ConvLayer, EltwiseLayer, FCLayer, PoolingLayer
 from nn_dataflow.core.layer_space import LayerSpace, fmap_range
@@ -23,6 +26,7 @@ from nn_dataflow.core.resource import Resource
 from nn_dataflow.core.scheduling import Scheduling
 from nn_dataflow.core.scheduling_constraint import SchedulingConstraint
 from nn_dataflow.core.scheduling_result import SchedulingCondition
+from nn_dataflow.core.search_effort import SearchEffort
 from nn_dataflow.tests import reference_search as rs
 from nn_dataflow.tests.strategies import costs, search_layers, search_options, search_resources
 
@@ -72,6 +76,49 @@ def test_layer_search_is_the_enumeration(goal, case):
     )
     assert len(found) == len(expected)
     assert all(map(rs.close, keys_of(goal, found), expected))
+
+
+@pytest.mark.parametrize("goal", GOALS)
+@pytest.mark.parametrize("option", ["hw_access_forwarding", "hw_gbuf_sharing"])
+@given(layer_searches())
+@settings(max_examples=20, deadline=None)
+def test_layer_search_with_groups_is_the_enumeration(option, goal, case):
+    """Nodes that use the same data forward them, or share their buffers and pay for the moves."""
+    layer, batch, resource, cost, options, layout = case
+    options = options._replace(opt_goal=goal, **{option: True})
+    found = searched(layer, batch, resource, cost, options, layout)
+    everything = rs.layer_schedules(
+        layer, batch, resource, cost, options, MapStrategyEyeriss, layout
+    )
+    expected = rs.best_values(
+        goal, [one.cost for one in everything], [one.time for one in everything], options.ntops
+    )
+    assert len(found) == len(expected)
+    assert all(map(rs.close, keys_of(goal, found), expected))
+
+
+@pytest.mark.parametrize("noc_hop", [0.001, 10, 100])
+@pytest.mark.parametrize("goal", GOALS)
+def test_moves_between_nodes_are_paid_for(goal, noc_hop):
+    """Where no node can hold its data alone, and what to share depends on what hops cost."""
+    proc = NodeRegion(PhyDim2(2, 2), PhyDim2(0, 0), type=NodeRegion.PROC)
+    memory = NodeRegion(PhyDim2(2, 2), PhyDim2(0, 0), type=NodeRegion.DRAM)
+    resource = Resource(proc, memory, memory, memory, PhyDim2(4, 4), 50, 12, 4, 4.0, False)
+    cost = USUAL._replace(noc_hop=noc_hop)
+    options = Option(partition_hybrid=True, hw_gbuf_sharing=True, opt_goal=goal, ntops=3)
+    layer = ConvLayer(4, 8, 4, 2)
+    layout = ifmap_layouts(layer, 4, memory, options)[0]
+    found = searched(layer, 4, resource, cost, options, layout)
+    everything = rs.layer_schedules(layer, 4, resource, cost, options, MapStrategyEyeriss, layout)
+    expected = rs.best_values(
+        goal, [one.cost for one in everything], [one.time for one in everything], 3
+    )
+    assert all(map(rs.close, keys_of(goal, found), expected))
+    assert len(found) == 3
+    moved = [sum(one.scheme["node_nhops"]) for one in found]
+    assert max(moved) > 0
+    for one, hops in zip(found, moved, strict=True):
+        assert one.total_noc_hops == hops + sum(one.scheme["mem_nhops"])
 
 
 @given(layer_searches(max_ntops=1), st.data())
@@ -181,6 +228,78 @@ def test_what_is_too_small(layer, size_gbuf, size_regf, message):
     needed = int(space.too_small().split()[3])
     assert space.too_small().endswith(message)
     assert needed > (size_regf if "register" in message else size_gbuf)
+
+
+def test_array_mappings_are_shared_where_groups_are_alike():
+    """Of equal node layers: in size, or where nodes share buffers in shape and distances."""
+    proc = NodeRegion(PhyDim2(2, 4), PhyDim2(0, 0), type=NodeRegion.PROC)
+    memory = proc._replace(type=NodeRegion.DRAM)
+    resource = Resource(
+        proc, memory, memory, memory, PhyDim2(4, 4), 400, 40, 4, 4.0, no_time_mux=False
+    )
+    counts = {}
+    for option in ("hw_access_forwarding", "hw_gbuf_sharing"):
+        options = Option(partition_hybrid=True, partition_batch=True, **{option: True})
+        layer = ConvLayer(4, 8, 4, 2)
+        space = LayerSpace(layer, 8, Setting(resource, USUAL, options), MapStrategyEyeriss)
+        parts = rs.partitions(layer, 8, proc, options)
+        for number, mapping in zip(space.row_part, space.row_mapping, strict=True):
+            own = BufShrScheme(proc, parts[number])
+            model = space.mappings[mapping].model
+            assert model.reduction == tuple(own.size(dce) for dce in range(3))
+            if model.bufshr is not None:
+                assert model.bufshr.geometry() == own.geometry()
+        counts[option] = len(space.mappings)
+    assert counts["hw_access_forwarding"] < counts["hw_gbuf_sharing"]
+
+
+def test_what_is_too_small_for_a_group():
+    """Nodes that share buffers need less each, and exactly what is named."""
+    proc = NodeRegion(PhyDim2(1, 2), PhyDim2(0, 0), type=NodeRegion.PROC)
+    memory = proc._replace(type=NodeRegion.DRAM)
+    layer = ConvLayer(4, 4, 8, 3)
+
+    def needed(size_gbuf, sharing):
+        """Words named, None where they are there."""
+        resource = Resource(
+            proc, memory, memory, memory, PhyDim2(8, 8), size_gbuf, 100, 4, 4.0, no_time_mux=False
+        )
+        options = Option(partition_hybrid=True, hw_gbuf_sharing=sharing)
+        space = LayerSpace(layer, 1, Setting(resource, USUAL, options), MapStrategyEyeriss)
+        hops = np.zeros(len(space.parts))
+        found, _ = space.best(hops, space.hop_costs(hops), "e", 1)
+        return None if len(found.row) else int(space.too_small().split()[3])
+
+    alone, shared = needed(30, sharing=False), needed(30, sharing=True)
+    assert shared < alone
+    for words, sharing in ((alone, False), (shared, True)):
+        assert needed(words - 1, sharing) == words
+        assert needed(words, sharing) is None
+
+
+@pytest.mark.parametrize("option", ["hw_access_forwarding", "hw_gbuf_sharing", "partition_batch"])
+def test_searches_for_other_processes(option):
+    """A job that was sent away finds what is found here, groups of nodes included."""
+    proc = NodeRegion(PhyDim2(2, 2), PhyDim2(0, 0), type=NodeRegion.PROC)
+    memory = proc._replace(type=NodeRegion.DRAM)
+    resource = Resource(
+        proc, memory, memory, memory, PhyDim2(4, 4), 60, 12, 4, 4.0, no_time_mux=False
+    )
+    options = Option(partition_hybrid=True, **{option: True})
+    space = LayerSpace(
+        ConvLayer(4, 8, 4, 2), 4, Setting(resource, USUAL, options), MapStrategyEyeriss
+    )
+    moved = 0.0
+    for mapping in space.mappings:
+        hop_costs = (100.0, 100.0, 100.0)
+        points, _ = pickle.loads(pickle.dumps(mapping.job(hop_costs))).run()
+        own = mapping.points(hop_costs, SearchEffort())
+        assert all(np.array_equal(one, other) for one, other in zip(points, own, strict=True))
+        evaluation = mapping.model.evaluate(own.bl_ts, own.bl_ords, own.keep_filters)
+        more = own.cost - evaluation.access_cost(USUAL)
+        assert (more >= -1e-9 * own.cost).all()
+        moved += more.sum()
+    assert (moved > 1) == (option == "hw_gbuf_sharing")
 
 
 @pytest.mark.parametrize(

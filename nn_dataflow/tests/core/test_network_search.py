@@ -23,6 +23,7 @@ from nn_dataflow.core.map_strategy import MapStrategyEyeriss
 from nn_dataflow.core.network import Network
 from nn_dataflow.core.network_bounds import Factor, NetworkBounds
 from nn_dataflow.core.network_search import unbeaten
+from nn_dataflow.core.network_step import Step
 from nn_dataflow.core.nn_dataflow import NNDataflow
 from nn_dataflow.core.node_region import NodeRegion
 from nn_dataflow.core.option import Option
@@ -85,6 +86,42 @@ def test_network_search_is_the_walk_over_everything(goal, case):
     assert (dataflow.failure is None) == bool(found)
 
 
+JOINS = ("join", "diamond", "skip", "residual", "twice", "external", "external_sum")
+
+
+@st.composite
+def group_searches(draw, *, max_ntops=3):
+    """Networks with layers of several producers, on nodes that forward data or share buffers."""
+    network = draw(networks(only=JOINS))
+    resource = draw(search_resources(locations=("memory",), tight=True))
+    if draw(st.booleans()):  # forwarding shows on several nodes only
+        square = NodeRegion(PhyDim2(2, 2), PhyDim2(0, 0), type=NodeRegion.PROC)
+        memory = square._replace(type=NodeRegion.DRAM)
+        resource = resource._replace(
+            proc_region=square,
+            dram_region=memory,
+            src_data_region=memory,
+            dst_data_region=memory,
+        )
+    options = draw(search_options(max_ntops=max_ntops))
+    option = draw(st.sampled_from(("hw_access_forwarding", "hw_gbuf_sharing")))
+    options = options._replace(**{option: True})
+    batch = draw(st.sampled_from((1, 1, 2)))
+    return network, batch, resource, draw(costs()), options, MapStrategyEyeriss
+
+
+@pytest.mark.parametrize("goal", GOALS)
+@given(group_searches())
+@settings(max_examples=12, deadline=None)
+def test_network_search_with_groups_is_the_walk_over_everything(goal, case):
+    """The hops of a concatenation are those from its whole layout."""
+    network, batch, resource, cost, options, strategy = case
+    case = network, batch, resource, cost, options._replace(opt_goal=goal), strategy
+    found, dataflow = searched(*case)
+    assert_is_best(case, found)
+    assert dataflow.effort.prefixes_dropped == 0
+
+
 @given(network_searches())
 @settings(max_examples=30, deadline=None)
 def test_few_guided_prefixes_do_not_matter(case):
@@ -113,8 +150,8 @@ def test_guided_prefixes_may_all_be_dead_ends(monkeypatch):
     assert dataflow.failure is None
 
 
-@given(network_searches())
-@settings(max_examples=40, deadline=None)
+@given(st.one_of(network_searches(), group_searches()))
+@settings(max_examples=50, deadline=None)
 def test_schedules_hold_together(case):
     """Every layer's hops are those from where its producers put their fmaps."""
     network, batch, resource, _, options, _ = case
@@ -187,6 +224,33 @@ def test_residual_join_with_dear_hops(goal, ntops):
     expected = rs.best_values(goal, *oracle.values(), ntops)
     assert all(map(rs.close, keys_of(goal, found), expected))
     assert len(found) == ntops
+
+
+def concatenation():
+    network = Network("concatenation")
+    network.set_input_layer(InputLayer(1, 1))
+    network.add("a", ConvLayer(1, 1, 1, 1))
+    network.add("b", ConvLayer(1, 6, 1, 1), prevs=(Network.INPUT_LAYER_KEY,))
+    network.add("c", ConvLayer(7, 4, 1, 1), prevs=("a", "b"))
+    return network
+
+
+@pytest.mark.parametrize("goal", GOALS)
+@pytest.mark.parametrize("option", ["hw_access_forwarding", "hw_gbuf_sharing"])
+def test_concatenation_with_dear_hops(goal, option):
+    """One node receives what all producers made, and passes it on."""
+    options = Option(partition_hybrid=True, opt_goal=goal, **{option: True})
+    case = concatenation(), 1, machine((1, 4), size_regf=12), DEAR_HOPS, options
+    oracle = rs.NetworkOracle(*case, MapStrategyEyeriss)
+    found, _ = searched(*case, MapStrategyEyeriss)
+    expected = rs.best_values(goal, *oracle.values(), 1)
+    assert all(map(rs.close, keys_of(goal, found), expected))
+    assert len(found) == 1
+    with pytest.MonkeyPatch.context() as patch:  # the sum over producers would be less
+        patch.setattr(Step, "is_joint", False)
+        wrong, _ = searched(*case, MapStrategyEyeriss)
+    (right,), (less,) = keys_of(goal, found), keys_of(goal, wrong)
+    assert less < right
 
 
 def test_more_is_a_continuation_of_fewer():

@@ -120,10 +120,7 @@ def test_strategy_that_yields_nothing():
     assert nnd.failure.endswith("no array mapping of this strategy suits it")
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["hw_access_forwarding", "hw_gbuf_sharing", "hw_gbuf_save_writeback", "partition_interlayer"],
-)
+@pytest.mark.parametrize("name", ["hw_gbuf_save_writeback", "partition_interlayer"])
 def test_options_of_later(name):
     """What is not explored is refused, not ignored."""
     with pytest.raises(ValueError, match=name):
@@ -292,9 +289,10 @@ def test_equal_networks_give_equal_results():
 
 
 @pytest.mark.parametrize("goal", GOALS)
-def test_executor_does_not_matter(goal):
+@pytest.mark.parametrize("sharing", [False, True])
+def test_executor_does_not_matter(goal, sharing):
     """Neither the schedules nor what was looked at change when searches run elsewhere."""
-    options = OPTIONS._replace(opt_goal=goal)
+    options = OPTIONS._replace(opt_goal=goal, hw_gbuf_sharing=sharing)
     alone = dataflow_of()
     expected, _ = alone.schedule_search(options)
     with concurrent.futures.ThreadPoolExecutor(2) as executor:

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Comparison of blocked schemes with reference data, and of the one correction that touches them.
 
-Decides that the access model of docs/model/loop_blocking.md sections 3 and 4 counts what the
-reference does, for every scheme of `data/blocking.json` without buffer sharing and access
-forwarding. Filters that the reference pins without a place in the buffer are not compared as
-such; the correction of section 3.8 says what holds for them instead.
+Decides that the access model of docs/model/loop_blocking.md sections 3 to 6 counts what the
+reference does, for every scheme of `data/blocking.json` and every figure recorded. Filters that the
+reference pins without a place in the buffer are not compared as such; the correction of section 3.8
+says what holds for them instead.
 """
 
 import json
@@ -51,9 +51,10 @@ def pins_what_is_not_stored(record):
     return result["filter_pinned"] and not result["stored_in_gbuf"][de.FIL]
 
 
-ALONE = [(number, rec) for number, rec in enumerate(RECORDS) if not shares_or_forwards(rec)]
-COMPARED = [(number, rec) for number, rec in ALONE if not pins_what_is_not_stored(rec)]
-PINNED_NOWHERE = [(number, rec) for number, rec in ALONE if pins_what_is_not_stored(rec)]
+NUMBERED = list(enumerate(RECORDS))
+ALONE = [(number, rec) for number, rec in NUMBERED if not shares_or_forwards(rec)]
+COMPARED = [(number, rec) for number, rec in NUMBERED if not pins_what_is_not_stored(rec)]
+PINNED_NOWHERE = [(number, rec) for number, rec in NUMBERED if pins_what_is_not_stored(rec)]
 
 
 def describe(numbered):
@@ -135,6 +136,11 @@ def computed(scheme):
         "data_size_gbuf": [scheme.data_size(scheme.BL.GBUF, dce) for dce in CATEGORIES],
         "data_size_regf": [scheme.data_size(scheme.BL.REGF, dce) for dce in CATEGORIES],
         "noc_access": scheme.get_noc_access(),
+        "accfwd_reduction": scheme.accfwd_reduction,
+        "bufshr_grp_size": scheme.bufshr_grp_size,
+        "bufshr_subgrp_size": scheme.bufshr_subgrp_size,
+        "bufshr_rotation_access": scheme.bufshr_rotation_access,
+        "bufshr_wide_fetch_access": scheme.bufshr_wide_fetch_access,
         "final_bl_ords": scheme.bl_ords,
     }
 
@@ -160,7 +166,7 @@ def test_what_is_compared():
     """Nothing is left out unseen: the reference has these kinds of schemes."""
     assert len(RECORDS) == 450
     assert len(ALONE) == 355
-    assert Counter(is_conv(rec) for _, rec in PINNED_NOWHERE) == {True: 1, False: 17}
+    assert Counter(is_conv(rec) for _, rec in PINNED_NOWHERE) == {True: 2, False: 24}
     assert {rec["data_location"] for _, rec in COMPARED} == {
         "dram",
         "src_local",
@@ -170,6 +176,10 @@ def test_what_is_compared():
     }
     assert any(rec["valid"] and rec["result"]["filter_pinned"] for _, rec in COMPARED)
     assert any(not rec["valid"] for _, rec in COMPARED)
+    shared = [rec for _, rec in COMPARED if rec["options"].get("hw_gbuf_sharing")]
+    forwarded = [rec for _, rec in COMPARED if rec["options"].get("hw_access_forwarding")]
+    assert (len(shared), len(forwarded)) == (48, 39)
+    assert sum(rec["valid"] and sum(rec["result"]["noc_access"]) > 0 for rec in shared) == 2
 
 
 @pytest.mark.parametrize("numbered", COMPARED, ids=describe)
@@ -179,6 +189,7 @@ def test_scheme_equals_reference(numbered):
     assert scheme.is_valid() == record["valid"]
     if record["valid"]:
         names = set(computed(scheme))
+        assert names == set(record["result"])  # every figure recorded
         assert not differences(scheme, record["result"], names)
         return
     assert (scheme.time, scheme.get_top_level_fetch(), scheme.get_noc_access()) == (

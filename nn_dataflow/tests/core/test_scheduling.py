@@ -154,9 +154,7 @@ def test_paddings(size):
         assert scheduling.schedule_search(condition(layout_of((BATCH, 4, *size), region)), OPTIONS)
 
 
-@pytest.mark.parametrize(
-    "name", ["hw_access_forwarding", "hw_gbuf_sharing", "hw_gbuf_save_writeback"]
-)
+@pytest.mark.parametrize("name", ["partition_interlayer", "hw_gbuf_save_writeback"])
 def test_options_of_later(name):
     """What is not explored is refused, not ignored."""
     scheduling = Scheduling(LAYER, BATCH, COST, MapStrategyEyeriss)

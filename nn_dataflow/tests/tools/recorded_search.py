@@ -15,6 +15,7 @@ from nn_dataflow.core.partition_scheme import PartitionScheme
 from nn_dataflow.core.scheduling_result import SchedulingResult
 
 DATA = Path(__file__).parents[1] / "data" / "search.json"
+NOTHING_SHARED = {"bufshr_subgrp_size": [1, 1, 1], "node_nhops": [0, 0, 0]}
 EFFORT = {"candidates": 1234567, "capacity": 890, "evaluated": 12}
 
 
@@ -22,7 +23,11 @@ EFFORT = {"candidates": 1234567, "capacity": 890, "evaluated": 12}
 def recorded():
     """All recorded searches, by their command lines without the machine that all share."""
     machine = "--array 16 16 --regf 512 --gbuf 131072 "
-    return {case["args"].replace(machine, ""): case for case in json.loads(DATA.read_text())}
+    cases = json.loads(DATA.read_text())
+    for case in cases:
+        for layer in case["schedules"].values():
+            layer.update(NOTHING_SHARED)  # left out of the recordings
+    return {case["args"].replace(machine, ""): case for case in cases}
 
 
 def scheme_of(case, network, resource):

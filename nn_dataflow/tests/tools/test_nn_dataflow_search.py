@@ -114,6 +114,19 @@ def test_costs_and_options_reach_the_search(search, capsys):
     assert search.calls[1].cost == (2, (100, 5.5, 0, 0.001), 0, 7)
 
 
+def test_forwarding_and_sharing_reach_the_search(search, capsys):
+    """Each by itself; sharing implies forwarding in the model."""
+    for words, fields in (
+        ("", (False, False)),
+        ("--enable-access-forwarding", (True, False)),
+        ("--enable-access-forwarding --solve-loopblocking", (True, False)),
+        ("--enable-gbuf-sharing", (False, True)),
+    ):
+        assert run(capsys, f"mlp_s {words}".rstrip())[0] == 0
+        option = search.calls[-1].options
+        assert (option.hw_access_forwarding, option.hw_gbuf_sharing) == fields
+
+
 @pytest.mark.parametrize(("cpus", "processes"), [(1, 1), (3, 1), (8, 4), (None, 1)])
 def test_half_of_the_cpus_work_by_default(cpus, processes):
     code = (
@@ -168,6 +181,8 @@ def test_disabled_bypass_leaves_the_network_alone(search, capsys, words, bypass)
         ("--hybrid-partition --ifmaps-partitioning", "ifmaps_partition"),
         ("--hybrid-partition --ifmap", "ifmaps_partition"),
         ("--solve", "solve_loopblocking"),
+        ("--enable-a", "enable_access_forwarding"),
+        ("--enable-g", "enable_gbuf_sharing"),
     ],
 )
 def test_aliases_and_prefixes(words, field):
@@ -209,6 +224,18 @@ def test_aliases_and_prefixes(words, field):
         ("-p 0", "--processes 0: must be a whole number of at least 1"),
         ("-p 1025", "--processes 1025: must be at most 1024"),
         ("--ifmaps-partition", "--ifmaps-partition: needs --hybrid-partition"),
+        (
+            "--enable-access-forwarding --enable-gbuf-sharing",
+            "--enable-access-forwarding: must not be given with --enable-gbuf-sharing",
+        ),
+        (
+            "--enable-gbuf-sharing --solve-loopblocking",
+            "--solve-loopblocking: must not be given with --enable-gbuf-sharing",
+        ),
+        (
+            "--enable",
+            "--enable: could be --enable-access-forwarding or --enable-gbuf-sharing",
+        ),
         ("--disable-bypass", "--disable-bypass: must be followed by i, o, f or some of them"),
         ("--disable-bypass x", "--disable-bypass x: must be followed by i, o, f or some of them"),
         (

@@ -253,6 +253,47 @@ def test_machine_and_options(monkeypatch):
         assert words in text
 
 
+def share(_):
+    """As in a search in which nodes share buffers."""
+    return {"bufshr_subgrp_size": (2, 4, 1), "node_nhops": (100.0, 20.0, 0.0)}
+
+
+def test_what_nodes_do_for_each_other_is_among_the_options(monkeypatch):
+    for words, text in (
+        ("--enable-access-forwarding", "loop blocking exhaustive; nodes forward data"),
+        ("--enable-gbuf-sharing", "loop blocking exhaustive; nodes share GBUF and forward data"),
+    ):
+        shown = " ".join(render(search(monkeypatch, MLP_M, words), 120).split())
+        assert f"{text} layer" in shown
+        assert "in sharing groups" not in shown
+        assert "sharing" not in shown.split()
+
+
+def test_what_moves_in_sharing_groups_is_shown(monkeypatch):
+    """As a part of the hops, which is in the total once; and which data are spread how far."""
+    result = search(monkeypatch, MLP_M, "--enable-gbuf-sharing", change=share)
+    text = render(result, 120)
+    assert row_of(text, "fc1")[-2:] == ["F2", "I4"]
+    plain = render(search(monkeypatch, MLP_M, "--enable-gbuf-sharing"), 120).splitlines()
+    more = [line for line in text.splitlines() if "in sharing groups" in line]
+    assert [line.split()[3:] for line in more] == [["480", "word-hops", "4.8", "0.0"]]
+    assert result.sharing_hops().amount == 4 * 120
+    assert result.sharing_hops().cost == 4 * 1200
+    words = [line.split() for line in text.splitlines()]
+    parts = ("operations", "hops between nodes", "static", "total   ")
+    lines = [line.split() for line in plain if line.startswith(parts) and "cost" not in line]
+    assert len(lines) == 4
+    assert all(line in words for line in lines)
+
+
+@pytest.mark.parametrize("width", [80, 100, 120, 200])
+def test_lines_with_sharing_fit(monkeypatch, width):
+    result = search(monkeypatch, VGG, change=share)
+    lines = render(result, width).splitlines()
+    assert max(map(len, lines)) <= width
+    assert any(line.startswith("sharing: nodes over whose buffers") for line in lines)
+
+
 def test_several_schedules(monkeypatch):
     text = render(search(monkeypatch, MLP_S, "-t", "3"), 120)
     lines = [line for line in text.splitlines() if "unit-cycles" in line]

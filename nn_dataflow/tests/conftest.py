@@ -1,0 +1,15 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Settings of the whole test suite.
+
+Property tests draw the same examples in every run, so that a run says something about the change
+and not about luck. `HYPOTHESIS_PROFILE=hunt` draws others, more of them where a test sets no number,
+to look for faults.
+"""
+
+import os
+
+from hypothesis import settings
+
+settings.register_profile("same", derandomize=True, deadline=None, database=None)
+settings.register_profile("hunt", deadline=None, max_examples=1000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
