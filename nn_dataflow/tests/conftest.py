@@ -2,8 +2,8 @@
 """Settings of the whole test suite.
 
 Property tests draw the same examples in every run, so that a run says something about the change
-and not about luck. `HYPOTHESIS_PROFILE=hunt` draws others, more of them where a test sets no number,
-to look for faults.
+and not about luck. `HYPOTHESIS_PROFILE=hunt` draws others, and more of them where a test sets no
+number, to look for faults.
 """
 
 import os
