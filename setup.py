@@ -22,7 +22,6 @@ EXTRAS = {
     "test": ["pytest>=8", "pytest-cov>=5", "hypothesis>=6.100"],
     # Fixed to a minor version: a newer one brings new rules, and a clean tree would fail.
     "lint": ["ruff==0.17.*", "mypy==2.4.*"],
-    "fastcache": ["fastcache>=1"],
 }
 
 setup(
@@ -50,7 +49,12 @@ setup(
     package_data={"nn_dataflow": ["py.typed"], "nn_dataflow.tests": ["data/*.json*"]},
     python_requires=">=3.10",
     install_requires=["numpy>=1.24"],
-    extras_require={**EXTRAS, "all": [name for names in EXTRAS.values() for name in names]},
+    extras_require={
+        **EXTRAS,
+        "all": [name for names in EXTRAS.values() for name in names],
+        # Needs a compiler and is no faster than the standard library: for those who ask for it.
+        "fastcache": ["fastcache>=1"],
+    },
     entry_points={
         "console_scripts": [
             "nn_dataflow_search = nn_dataflow.tools.nn_dataflow_search:main",

@@ -9,9 +9,10 @@ here knows about networks or hardware.
 import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import lru_cache
 from operator import index
 from typing import Any, NoReturn, TypeVar
+
+from nn_dataflow.caching import lru_cache
 
 K = TypeVar("K")
 V = TypeVar("V")

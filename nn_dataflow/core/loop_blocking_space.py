@@ -12,11 +12,12 @@ roles of a loop stand behind each other in one table.
 from __future__ import annotations
 
 import math
-from functools import lru_cache
 from itertools import permutations, product
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+
+from nn_dataflow.caching import lru_cache
 
 from . import data_category_enum as de
 from . import loop_enum as le

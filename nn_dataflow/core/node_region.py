@@ -8,13 +8,13 @@ section 4). The fold is one expression over numbers or arrays, `_zigzag`.
 
 from __future__ import annotations
 
-from functools import lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
 from nn_dataflow import util
+from nn_dataflow.caching import lru_cache
 
 from .phy_dim2 import PhyDim2
 from .record import Record, is_integer

@@ -8,11 +8,11 @@ for a layer and options (docs/model/partition.md section 6); those on an array a
 from __future__ import annotations
 
 import itertools
-from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from nn_dataflow.caching import lru_cache
 from nn_dataflow.util import approx_dividable, factorize
 
 from . import parallel_enum as pe

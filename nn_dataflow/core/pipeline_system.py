@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from itertools import product
 from typing import TYPE_CHECKING, NamedTuple
+
+from nn_dataflow.caching import lru_cache
 
 from . import loop_enum as le
 from .loop_blocking_space import divisors
