@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 # Most prefixes kept after a layer. Beyond, the worst by their bounds are given up and counted.
 MAX_PREFIXES = 1 << 12
 
+# Extensions of prefixes that are laid out together, at most, before bounds thin them out.
+MAX_BLOCK = 1 << 16
+
 # Prefixes kept by the pass that looks for a better limit.
 GUIDED_PREFIXES = 16
 
@@ -90,6 +93,7 @@ class NetworkSearch:
         self.num_dropped = 0
         self.failed: int | None = None
         self.limit = self.limit_at = (float("inf"), float("inf"))
+        self.bounds: list[NetworkBounds] = []
         last_use: dict[int, int] = {}
         for number, step in enumerate(steps):
             last_use.update(dict.fromkeys(step.sources, number))
@@ -258,27 +262,34 @@ class NetworkSearch:
         step = self.steps[number]
         found: list[Prefixes] = []
         seen = current.places[:, step.sources]
+        dead = [c for c in range(len(self.steps) + 1) if c not in self.live[number]]
         for group in _groups_of_equal(seen):
             choices, energy = choose(number, seen[group[0]])
             num = len(energy)
-            prev = np.repeat(group, num)
-            row = np.tile(choices.row, len(group))
-            places = current.places[prev]
-            places[:, number + 1] = step.place[step.space.row_part[row]]
-            found.append(
-                Prefixes(
-                    current.cost[prev] + np.tile(energy, len(group)),
-                    current.time[prev] + np.tile(choices.time, len(group)),
+            size = max(1, MAX_BLOCK // max(1, num))
+            for some in (group[i : i + size] for i in range(0, len(group), size)):
+                prev = np.repeat(some, num)
+                row = np.tile(choices.row, len(some))
+                places = current.places[prev]
+                places[:, number + 1] = step.place[step.space.row_part[row]]
+                places[:, dead] = -1
+                extended = Prefixes(
+                    current.cost[prev] + np.tile(energy, len(some)),
+                    current.time[prev] + np.tile(choices.time, len(some)),
                     places,
                     prev,
                     row,
-                    np.tile(choices.point, len(group)),
+                    np.tile(choices.point, len(some)),
                 )
-            )
+                found.append(self._promising(number, extended))
         whole = join(found)
-        dead = [c for c in range(len(self.steps) + 1) if c not in self.live[number]]
-        whole.places[:, dead] = -1
         return take(whole, np.lexsort((whole.point, whole.row, whole.prev)))
+
+    def _promising(self, number: int, found: Prefixes) -> Prefixes:
+        """Prefixes that may be within the limit; all of them before there are bounds."""
+        if not self.bounds:
+            return found
+        return take(found, self._within(*self._prefix_bounds(number, found)))
 
     def _best_choices(self, number: int, state: Ints) -> tuple[Choices, Floats]:
         """The best schedules of a layer by itself, from given places of its producers."""
@@ -310,8 +321,7 @@ class NetworkSearch:
         return self._cut(number, found, MAX_PREFIXES)
 
     def _unbeaten(self, number: int, found: Prefixes) -> Prefixes:
-        """Prefixes within the limit that not enough others of equal places beat."""
-        found = take(found, self._within(*self._prefix_bounds(number, found)))
+        """Prefixes that not enough others of equal places beat."""
         if not len(found.cost):
             return found
         kept = [
