@@ -190,8 +190,8 @@ class LoopBlockingScheme:
         return sum(sizes) if dce is None else sizes[dce]
 
     def get_access(self) -> Any:
-        """Words accessed over all nodes, 4 levels of 3 categories."""
-        return self.access
+        """Words accessed over all nodes, a list of 4 levels of 3 categories."""
+        return [list(level) for level in self.access]
 
     def get_top_level_fetch(self) -> tuple[int, ...] | None:
         """Passes over each category between memory and GBUF; None for an invalid scheme."""

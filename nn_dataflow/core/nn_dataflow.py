@@ -8,6 +8,7 @@ Decides how a network becomes the steps of a `NetworkSearch` and its traces beco
 from __future__ import annotations
 
 import sys
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from .cost import Cost
@@ -29,7 +30,7 @@ from .search_effort import SearchEffort
 from .workers import Workers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from concurrent.futures import Executor
 
     from .layer import Layer
@@ -189,8 +190,9 @@ class NNDataflow:
         steps: list[Step] = []
         known: dict[object, Step] = {}
         for number, name in enumerate(order):
-            space = self.layer_sched_dict[name].space(resource, options)
-            _, places = space.ofmap_places()
+            with _named_failure(name):
+                space = self.layer_sched_dict[name].space(resource, options)
+                _, places = space.ofmap_places()
             producers = [sources[prev] for prev in network.prevs(name)]
             sources[name] = Source(network[name], resource.dst_data_region, places, number + 1)
             columns = list(dict.fromkeys(source.number for source in producers))
@@ -231,6 +233,16 @@ class NNDataflow:
                 step.space, row, point, hops, step.hop_costs, (number, 0, 0)
             )
         return scheme
+
+
+@contextmanager
+def _named_failure(layer_name: str) -> Iterator[None]:
+    """Say which layer an error comes from, such as one of a user's mapping strategy."""
+    try:
+        yield
+    except Exception:
+        sys.stderr.write(f"Failed when scheduling layer {layer_name}.\n")
+        raise
 
 
 def _check_counts(network: Network, batch_size: int, resource: Resource) -> None:

@@ -109,6 +109,18 @@ def test_times_that_cannot_be_counted():
         dataflow_of(resource=slow)
 
 
+def test_strategy_that_fails(capsys):
+    class Failing(MapStrategyEyeriss):
+        def gen_nested_loop_desc(self):
+            raise ArithmeticError("no such mapping")
+
+    nnd = dataflow_of(strategy=Failing)
+    first = schedule_order(nnd.network)[0][0]
+    with pytest.raises(ArithmeticError, match="no such mapping"):
+        nnd.schedule_search(Option())
+    assert capsys.readouterr().err == f"Failed when scheduling layer {first}.\n"
+
+
 def test_strategy_that_yields_nothing():
     class Nothing(MapStrategyEyeriss):
         def gen_nested_loop_desc(self):

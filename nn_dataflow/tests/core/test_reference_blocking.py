@@ -197,7 +197,7 @@ def test_scheme_equals_reference(numbered):
         None,
         None,
     )
-    assert scheme.get_access() == ((math.inf,) * 3,) * 4
+    assert scheme.get_access() == [[math.inf] * 3] * 4
 
 
 @pytest.mark.parametrize("numbered", PINNED_NOWHERE, ids=describe)
