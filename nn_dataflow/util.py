@@ -131,14 +131,14 @@ def _factorize(value: int, limits: tuple[float, ...]) -> Iterator[tuple[int, ...
     if not limits:
         yield (value,)
         return
-    divisors = _divisors(value)
+    divisors = divisors_of(value)
     for first in divisors[: bisect_right(divisors, limits[0])]:
         for rest in _factorize(value // first, limits[1:]):
             yield (first, *rest)
 
 
 @lru_cache(maxsize=4096)
-def _divisors(value: int) -> tuple[int, ...]:
+def divisors_of(value: int) -> tuple[int, ...]:
     """All divisors of a positive integer, ascending."""
     small = [d for d in range(1, math.isqrt(value) + 1) if value % d == 0]
     large = [value // d for d in reversed(small)]
@@ -180,7 +180,7 @@ def closest_factor(value: int, factor: float) -> tuple[int, ...]:
         )
     if value == 0:  # every positive integer divides 0
         return (math.floor(factor),) if factor >= 1 else (1,) if factor == 0 else ()
-    divisors = _divisors(value)
+    divisors = divisors_of(value)
     below = divisors[: bisect_right(divisors, factor)]
     above = divisors[bisect_left(divisors, factor) :]
     return below[-1:] + above[:1]

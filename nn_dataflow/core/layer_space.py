@@ -93,20 +93,17 @@ class LayerSpace:
         setting: Setting,
         map_strategy: type[MapStrategy],
         tops: TopLoops = FREE,
-        parts: PartitionArray | None = None,
     ) -> None:
         resource, _, options = setting
         self.layer = layer
         self.batch_size = batch_size
         self.setting = setting
         region = resource.proc_region
-        if parts is None:
-            parts = search_partitions(layer, batch_size, region.dim, options)
-        self.parts = parts
+        self.parts = search_partitions(layer, batch_size, region.dim, options)
         self.forwards = bool(options.hw_access_forwarding or options.hw_gbuf_sharing)
-        self.hops = PartitionHops(layer, batch_size, region, parts, self.forwards)
+        self.hops = PartitionHops(layer, batch_size, region, self.parts, self.forwards)
         self.no_hops = is_single_place(resource)
-        num = len(parts)
+        num = len(self.parts)
         self.fixed_hops = np.zeros((num, de.NUM))
         if not self.no_hops:
             self.fixed_hops[:, de.FIL] = self.hops.filters(set(resource.dram_region.iter_node()))

@@ -11,13 +11,13 @@ roles of a loop stand behind each other in one table.
 
 from __future__ import annotations
 
-import math
 from itertools import permutations, product
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from nn_dataflow.caching import lru_cache
+from nn_dataflow.util import divisors_of
 
 from . import data_category_enum as de
 from . import loop_enum as le
@@ -113,9 +113,7 @@ def divisors(count: int) -> Ints:
     >>> divisors(12).tolist()
     [1, 2, 3, 4, 6, 12]
     """
-    small = np.arange(1, math.isqrt(count) + 1)
-    small = small[count % small == 0]
-    return np.unique(np.concatenate([small, count // small]))
+    return np.array(divisors_of(count), dtype=np.int64)
 
 
 @lru_cache(maxsize=512)

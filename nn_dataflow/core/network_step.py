@@ -108,9 +108,8 @@ class Step(NamedTuple):
     def _joint_hops(self, places: tuple[int, ...]) -> Floats:
         """Word-hops from the concatenated layout of all producers, found once per combination."""
         if places not in self.joint:
-            numbers = list(dict.fromkeys(source.number for source in self.producers))
             layouts = [
-                source.layout(places[numbers.index(source.number)], self.space.batch_size)
+                source.layout(places[self.sources.index(source.number)], self.space.batch_size)
                 for source in self.producers
             ]
             placement = Placement.of_layouts([DataLayout.concat(*layouts)])
