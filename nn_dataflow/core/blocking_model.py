@@ -131,6 +131,9 @@ class BlockingModel:
         Whether a category may bypass GBUF, and whether nodes forward data or share buffers.
     bufshr
         Nodes that use the same data; needed for forwarding and sharing.
+    near_ifmaps
+        Share of the ifmaps, above 0 and below 1, that is in the buffers of the nodes themselves
+        while the rest comes from the source region.
 
     Attributes
     ----------
@@ -140,7 +143,7 @@ class BlockingModel:
         Per category: may stay out of GBUF; lives in GBUF whatever its reuse, because source or
         destination are the node's own buffers.
     on_chip
-        Per category: source or destination is not DRAM.
+        Per category: share of its words whose source or destination is not DRAM.
     reduction
         Per category: nodes that fetch disjoint parts of the same data and forward them.
     groups
@@ -155,6 +158,7 @@ class BlockingModel:
         resource: Resource,
         options: Option,
         bufshr: BufShrScheme | None = None,
+        near_ifmaps: float = 0,
     ) -> None:
         self.nld = nld
         self.resource = resource
@@ -166,13 +170,14 @@ class BlockingModel:
             for mhe in range(me.NUM)
         )
         region = {de.IFM: resource.src_data_region, de.OFM: resource.dst_data_region}
-        self.on_chip = tuple(
+        on_chip: list[float] = [
             dce in region and region[dce].type != NodeRegion.DRAM for dce in range(de.NUM)
-        )
-        self.forced = tuple(
-            on_chip and region[dce] == resource.proc_region
-            for dce, on_chip in enumerate(self.on_chip)
-        )
+        ]
+        forced = [on_chip[dce] and region[dce] == resource.proc_region for dce in range(de.NUM)]
+        if near_ifmaps:
+            on_chip[de.IFM], forced[de.IFM] = near_ifmaps, True
+        self.on_chip = tuple(on_chip)
+        self.forced = tuple(map(bool, forced))
         self.may_pin: bool = resource.no_time_mux
         alone = (1,) * de.NUM
         sizes = alone if bufshr is None else tuple(bufshr.size(dce) for dce in range(de.NUM))
@@ -262,7 +267,7 @@ class BlockingModel:
             )
             per_body = nld.unit_access[me.REGF][dce] * REGF_ACCESS_WEIGHT[dce]
             access[:, me.REGF, dce] = per_body * bodies * self.num_nodes
-        remote = np.where(self.on_chip, access[:, me.DRAM], 0.0)
+        remote = access[:, me.DRAM] * self.on_chip
         access[:, me.DRAM] -= remote
         proc_time = nld.unit_time * bodies
         bus_time = self.bus_cycles(access[:, me.GBUF].max(axis=1))

@@ -116,21 +116,22 @@ class BlockingSpace:
         top, gbuf = table.fetch[:, 0], table.fetch[:, 1]
         stored = model.stored(dce, top, gbuf)
         dram_access, gbuf_access, itcn_access = model.moved(dce, top, gbuf, stored)
-        outer = cost.mem_hier[me.GBUF if model.on_chip[dce] else me.DRAM]
+        near = model.on_chip[dce]
+        outer = near * cost.mem_hier[me.GBUF] + (1 - near) * cost.mem_hier[me.DRAM]
         total = (
             outer * dram_access
             + cost.mem_hier[me.GBUF] * gbuf_access
             + cost.mem_hier[me.ITCN] * itcn_access
         )
         useless = self._alone_too_large(lpe, table)
-        if model.on_chip[dce]:
+        if near:
             useless |= top > 1
         if model.may_pin and dce == de.FIL:
             filters = np.array([role.filters for role in self.roles[lpe][0]])[table.role]
             useless |= (filters == STREAMED) & stored
         self.costs.append(np.where(useless, np.inf, total))
         self.stored.append(stored)
-        self.drams.append(dram_access * (not model.on_chip[dce]))
+        self.drams.append(dram_access - dram_access * near)
         self.buses.append(gbuf_access)
 
     def _alone_too_large(self, lpe: int, table: LoopTable) -> Bools:

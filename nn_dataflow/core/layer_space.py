@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from . import data_category_enum as de
+from . import loop_enum as le
 from .buf_shr_scheme import BufShrScheme
 from .columns import join, take
 from .fmap_range import FmapRange
-from .loop_blocking_space import FREE
-from .mapping_space import MappingSpace
+from .loop_blocking_space import FREE, divisors
+from .mapping_space import MappingPool
 from .partition import PartitionHops, search_partitions
 from .partition_scheme import PartitionScheme
 from .placement import Placement
@@ -30,10 +31,12 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from .blocking_search import Points
     from .layer import Layer
     from .loop_blocking_space import TopLoops
     from .map_strategy import MapStrategy
-    from .mapping_space import Setting
+    from .mapping_space import MappingSpace, Setting
+    from .node_region import NodeRegion
     from .partition_array import PartitionArray
     from .resource import Resource
 
@@ -69,6 +72,8 @@ class LayerSpace:
         The array mapping strategy class.
     tops
         What is required of the top level of loops.
+    pool
+        Array mappings that several spaces have in common.
 
     Attributes
     ----------
@@ -84,6 +89,8 @@ class LayerSpace:
         Partition and array mapping of each row, in candidate order.
     effort
         What was looked at so far.
+    pool
+        Where the array mappings are from.
     """
 
     def __init__(
@@ -93,8 +100,9 @@ class LayerSpace:
         setting: Setting,
         map_strategy: type[MapStrategy],
         tops: TopLoops = FREE,
+        pool: MappingPool | None = None,
     ) -> None:
-        resource, _, options = setting
+        resource, options = setting.resource, setting.options
         self.layer = layer
         self.batch_size = batch_size
         self.setting = setting
@@ -112,6 +120,8 @@ class LayerSpace:
         self._places: tuple[Ints, PartitionArray] | None = None
         none = np.zeros(0, dtype=np.int64)
         self._no_choices = Choices(np.zeros(0), none, none, none, none)
+        self.pool = MappingPool() if pool is None else pool
+        self._loop_counts: Ints | None = None
         self._find_mappings(map_strategy, tops)
         self.effort.partitions = num
         self.effort.mappings = len(self.row_part)
@@ -143,7 +153,8 @@ class LayerSpace:
                 for nld in strategy.gen_nested_loop_desc():
                     if (nld, groups) not in numbers:
                         numbers[nld, groups] = len(self.mappings)
-                        self.mappings.append(MappingSpace(nld, self.setting, tops, bufshr))
+                        mapping = self.pool.get(nld, self.setting, tops, bufshr, groups)
+                        self.mappings.append(mapping)
                     node_mappings[key].append(numbers[nld, groups])
             rows += [(number, mapping) for mapping in node_mappings[key]]
         table = np.array(rows, dtype=np.int64).reshape(-1, 2)
@@ -172,6 +183,26 @@ class LayerSpace:
         np.maximum.at(most, self.row_mapping, hops[self.row_part])
         return [tuple(row) for row in most.tolist()]
 
+    def loop_counts(self) -> Ints:
+        """Trip counts of the loops I, O and B of every array mapping, (mappings, 3)."""
+        if self._loop_counts is None:
+            counts = [m.nld.loopcnt for m in self.mappings]
+            self._loop_counts = np.array(counts, dtype=np.int64).reshape(-1, le.NUM)
+        return self._loop_counts
+
+    def top_factors(self) -> list[set[int]]:
+        """Divisors of the trip counts of each loop over all array mappings."""
+        return [
+            {int(n) for count in set(column.tolist()) for n in divisors(count)}
+            for column in self.loop_counts().T
+        ]
+
+    def under(self, mapping: int, tops: TopLoops) -> MappingSpace:
+        """An array mapping under other requirements on the top level of loops."""
+        free = self.mappings[mapping]
+        groups = None if free.bufshr is None else self._groups_key(free.bufshr)
+        return self.pool.get(free.nld, self.setting, tops, free.bufshr, groups)
+
     def choices(self, rows: Ints, hop_costs: HopCosts, search: bool) -> Choices:
         """Schedules of some rows; array mappings not searched yet are, or are bounded."""
         bounded = np.zeros(len(rows), dtype=bool)
@@ -180,20 +211,28 @@ class LayerSpace:
         for mapping in dict.fromkeys(mapping_of.tolist()):
             own = mapping_of == mapping
             if search or self.mappings[mapping].knows(hop_costs[mapping]):
-                columns.append(self._searched(rows[own], mapping, hop_costs[mapping]))
+                points = self._points(mapping, hop_costs)
+                columns.append(self.searched(rows[own], self.mappings[mapping], points))
             else:
                 bounded |= own
-        columns.append(self._bounds(rows[bounded]))
+        columns.append(self.bounds(rows[bounded], self.row_bound, self.row_time))
         found = join(columns)
         return take(found, np.lexsort((found.point, found.row)))
 
-    def _searched(self, rows: Ints, mapping: int, hop_costs: tuple[float, ...]) -> Choices:
+    def _points(self, mapping: int, hop_costs: HopCosts) -> Points:
+        return self.mappings[mapping].points(hop_costs[mapping], self.effort)
+
+    def scheme(self, row: int, point: int, hop_costs: HopCosts) -> Points:
+        """A loop blocking scheme of a row, as points of one row."""
+        points = self._points(int(self.row_mapping[row]), hop_costs)
+        return take(points, slice(point, point + 1))
+
+    def searched(self, rows: Ints, mapping: MappingSpace, points: Points) -> Choices:
+        """Schedules of rows that have an array mapping, of which some schemes are known."""
         cost = self.setting.cost
-        space = self.mappings[mapping]
-        points = space.points(hop_costs, self.effort)
         num = len(points.time)
         hops = self.fixed_hops[self.row_part[rows]] @ points.fetch.T
-        fixed = points.cost + space.op_cost + cost.idl_unit * points.time
+        fixed = points.cost + mapping.op_cost + cost.idl_unit * points.time
         return Choices(
             (fixed + cost.noc_hop * hops).ravel(),
             np.tile(points.time, len(rows)),
@@ -202,14 +241,15 @@ class LayerSpace:
             np.tile(np.arange(num), len(rows)),
         )
 
-    def _bounds(self, rows: Ints) -> Choices:
+    def bounds(self, rows: Ints, row_bound: Floats, row_time: Ints) -> Choices:
+        """Bounds on the schedules of rows, from those on energy and time of all rows."""
         cost = self.setting.cost
         fetch = self.row_fetch[rows]
         hops = (self.fixed_hops[self.row_part[rows]] * fetch).sum(axis=1)
-        base = self.row_bound[rows] + cost.noc_hop * hops + cost.idl_unit * self.row_time[rows]
+        base = row_bound[rows] + cost.noc_hop * hops + cost.idl_unit * row_time[rows]
         fits = np.isfinite(base)
         point = np.full(len(rows), -1)
-        every = Choices(base, self.row_time[rows], fetch[:, de.IFM], rows, point)
+        every = Choices(base, row_time[rows], fetch[:, de.IFM], rows, point)
         return take(every, fits)
 
     def unknown(self, rows: Ints, hop_costs: HopCosts) -> list[int]:
@@ -249,7 +289,7 @@ class LayerSpace:
         Array mappings are searched in the order of their bounds, until the next bound exceeds
         what was found.
         """
-        bounds = self._bounds(np.arange(len(self.row_part)))
+        bounds = self.bounds(np.arange(len(self.row_part)), self.row_bound, self.row_time)
         keys = goal_keys(self.energy(bounds, ifmap_hops), bounds.time, goal)
         found = self._no_choices
         energy = found.base
@@ -264,7 +304,7 @@ class LayerSpace:
                     break
             done.add(mapping)
             rows = np.flatnonzero(self.row_mapping == mapping)
-            more = self._searched(rows, mapping, hop_costs[mapping])
+            more = self.searched(rows, self.mappings[mapping], self._points(mapping, hop_costs))
             both = join([found, more])
             both = take(both, np.lexsort((both.point, both.row)))
             energy = self.energy(both, ifmap_hops)
@@ -278,19 +318,11 @@ class LayerSpace:
         Places are told apart by which range is on which node, and numbered by first partition.
         """
         if self._places is None:
-            self._places = self._find_places()
+            region = self.setting.resource.dst_data_region
+            projected = self.parts.projection(region.dim, appl2frng=True)
+            frng = fmap_range(self.layer, self.batch_size)
+            self._places = distinct_places(frng, region, projected, self.no_hops)
         return self._places
-
-    def _find_places(self) -> tuple[Ints, PartitionArray]:
-        region = self.setting.resource.dst_data_region
-        projected = self.parts.projection(region.dim, appl2frng=True)
-        if self.no_hops:
-            return np.zeros(len(self.parts), dtype=np.int64), projected.take([0])
-        placed = Placement.of_schemes(fmap_range(self.layer, self.batch_size), region, projected)
-        numbers: dict[bytes, int] = {}
-        place = [numbers.setdefault(key, len(numbers)) for key in placed.keys()]  # noqa: SIM118 (no mapping)
-        _, first = np.unique(place, return_index=True)
-        return np.array(place), projected.take(first)
 
     def ifmap_hops(self, placement: Placement | None, num: int) -> Floats:
         """Word-hops of one pass over ifmaps from each of `num` places to each partition."""
@@ -344,6 +376,22 @@ def fmap_range(layer: Layer, batch_size: int, first_channel: int = 0) -> FmapRan
     """Range of a layer's ofmaps, as channels from `first_channel` on."""
     last = first_channel + layer.nofm
     return FmapRange((0, first_channel, 0, 0), (batch_size, last, layer.hofm, layer.wofm))
+
+
+def distinct_places(
+    frng: FmapRange, region: NodeRegion, parts: PartitionArray, no_hops: bool
+) -> tuple[Ints, PartitionArray]:
+    """Number places by which range is on which node: that of each scheme, and a scheme of each.
+
+    Where nothing takes a hop there is a single place.
+    """
+    if no_hops:
+        return np.zeros(len(parts), dtype=np.int64), parts.take([0])
+    numbers: dict[bytes, int] = {}
+    keys = Placement.of_schemes(frng, region, parts).keys()
+    place = [numbers.setdefault(key, len(numbers)) for key in keys]
+    _, first = np.unique(place, return_index=True)
+    return np.array(place), parts.take(first)
 
 
 def is_single_place(resource: Resource) -> bool:

@@ -123,8 +123,8 @@ class LoopBlockingScheme:
         self.num_nodes = model.num_nodes
         self.bl_ts = _tuples(bl_ts)
         self.bl_ords = _tuples(bl_ords)
-        self.src_is_dram = not model.on_chip[de.IFM]
-        self.dst_is_dram = not model.on_chip[de.OFM]
+        self.src_is_dram = model.on_chip[de.IFM] < 1
+        self.dst_is_dram = model.on_chip[de.OFM] < 1
         self.unit_size = (self.nld.usize_gbuf, self.nld.usize_regf)
         self.unit_cnt = _tuples(one.unit_cnt)
         self.fetch = _tuples(one.fetch)

@@ -14,10 +14,14 @@ import numpy as np
 from .blocking_model import BlockingModel
 from .blocking_search import frontier
 from .blocking_space import BlockingSpace
+from .columns import take
 from .loop_blocking import solved_points, solves
 from .search_effort import SearchEffort
+from .segment_times import group_counts
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from .blocking_search import Points
     from .buf_shr_scheme import BufShrScheme
     from .cost import Cost
@@ -25,14 +29,27 @@ if TYPE_CHECKING:
     from .nested_loop_desc import NestedLoopDesc
     from .option import Option
     from .resource import Resource
+    from .segment_times import GroupCounts
+
+    Ints = NDArray[np.int64]
 
 
 class Setting(NamedTuple):
-    """What all layers of a search have in common."""
+    """What a layer is searched for.
+
+    Attributes
+    ----------
+    resource, cost, options
+        Machine, costs and options.
+    near_ifmaps
+        Share of the ifmaps in the buffers of the nodes themselves while the rest comes from the
+        source region; 0 where all come from there.
+    """
 
     resource: Resource
     cost: Cost
     options: Option
+    near_ifmaps: float = 0
 
 
 class MappingSpace:
@@ -60,8 +77,8 @@ class MappingSpace:
         self.bufshr = bufshr
         self.setting = setting
         self.tops = tops
-        resource, cost, options = setting
-        self.model = BlockingModel(nld, resource, options, bufshr)
+        resource, cost, options, near_ifmaps = setting
+        self.model = BlockingModel(nld, resource, options, bufshr, near_ifmaps)
         self.solved = solves(self.model, options)
         self.op_cost: float = cost.mac_op * nld.total_ops() * self.model.num_nodes
         self._found: dict[tuple[float, ...], Points] = {}
@@ -112,6 +129,84 @@ class MappingSpace:
     def num_candidates(self) -> int:
         """Schemes of the stated space."""
         return len(self._solved_points.time) if self.solved else self.space.num_candidates()
+
+
+class TimedPoints(NamedTuple):
+    """Times of schemes, for layers in a segment; axis 0 of the arrays is the scheme."""
+
+    points: Points
+    dram: Ints  # (n,) cycles of the memory
+    node: Ints  # (n,) cycles inside the nodes
+    groups: GroupCounts  # (n,) each
+    scheme: Ints  # (n,) number among all schemes of the pool
+
+
+class MappingPool:
+    """Array mappings that spaces have in common, each looked at once.
+
+    Loop blocking depends on how many nodes there are and on whether data come from memory or from
+    nodes, but not on where on the machine the nodes are.
+
+    Attributes
+    ----------
+    schemes
+        Loop blocking schemes by number, each as points of one row.
+    """
+
+    def __init__(self) -> None:
+        self._mappings: dict[object, MappingSpace] = {}
+        self._timed: dict[int, TimedPoints] = {}
+        self._numbers: dict[object, int] = {}
+        self.schemes: list[Points] = []
+
+    def get(
+        self,
+        nld: NestedLoopDesc,
+        setting: Setting,
+        tops: TopLoops,
+        bufshr: BufShrScheme | None,
+        groups: object,
+    ) -> MappingSpace:
+        """Give the array mapping of a setting; `groups` is what matters of `bufshr`."""
+        resource = setting.resource
+        key = (
+            nld,
+            groups,
+            tops,
+            setting.near_ifmaps,
+            resource.no_time_mux,
+            resource.proc_region.dim.size(),
+            resource.src_data_region.type,
+            resource.src_data_region == resource.proc_region,
+            resource.dst_data_region.type,
+            resource.dst_data_region == resource.proc_region,
+        )
+        if key not in self._mappings:
+            self._mappings[key] = MappingSpace(nld, setting, tops, bufshr)
+        return self._mappings[key]
+
+    def timed(self, mapping: MappingSpace, points: Points) -> TimedPoints:
+        """Times of schemes that `mapping` has found, which are kept as long as it is."""
+        key = id(points)
+        if key not in self._timed:
+            found = mapping.model.evaluate(points.bl_ts, points.bl_ords, points.keep_filters)
+            self._timed[key] = TimedPoints(
+                points=points,
+                dram=found.dram_time,
+                node=np.maximum(found.proc_time, found.bus_time),
+                groups=group_counts(points.bl_ts[:, 0], points.bl_ords[:, 0]),
+                scheme=np.array([self._number(points, n) for n in range(len(points.time))], int),
+            )
+        return self._timed[key]
+
+    def _number(self, points: Points, index: int) -> int:
+        """Number of a scheme, the same for equal factors, orders and treatment of filters."""
+        one = take(points, slice(index, index + 1))
+        key = one.bl_ts.tobytes(), one.bl_ords.tobytes(), bool(one.keep_filters[0])
+        if key not in self._numbers:
+            self._numbers[key] = len(self.schemes)
+            self.schemes.append(one)
+        return self._numbers[key]
 
 
 class MappingJob(NamedTuple):

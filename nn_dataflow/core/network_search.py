@@ -17,7 +17,8 @@ import numpy as np
 
 from .columns import join, take
 from .network_bounds import Factor, NetworkBounds
-from .ranking import TIE, goal_keys, goal_order, levels
+from .ranking import goal_order, levels
+from .search_limit import LowerBounds, SearchLimit, best_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 
     Ints = NDArray[np.int64]
     Floats = NDArray[np.floating[Any]]
-    Bools = NDArray[np.bool_]
     Trace = tuple[int, list[tuple[int, int]]]
 
 # Most prefixes kept after a layer. Beyond, the worst by their bounds are given up and counted.
@@ -92,7 +92,7 @@ class NetworkSearch:
         self.workers = workers
         self.num_dropped = 0
         self.failed: int | None = None
-        self.limit = self.limit_at = (float("inf"), float("inf"))
+        self.limit = SearchLimit(goal, num)
         self.bounds: list[NetworkBounds] = []
         last_use: dict[int, int] = {}
         for number, step in enumerate(steps):
@@ -108,25 +108,18 @@ class NetworkSearch:
         if len(first) <= len(self.steps):
             self.failed = len(first) - 1
             return []
-        self._set_limit(first)
+        self._lower_limit(first)
         self._find_bounds()
         guided = self._pass(self._kept_choices, self._keep_promising)
-        self._set_limit(guided)
+        self._lower_limit(guided)
         self._prune()
         exact = self._pass(self._kept_choices, self._keep_unbeaten)
         return self._best_traces([first, guided, exact])
 
-    def _set_limit(self, history: Sequence[Prefixes]) -> None:
+    def _lower_limit(self, history: Sequence[Prefixes]) -> None:
         """Lower the limit to the worst of the `num` best whole schedules."""
-        found = history[-1]
-        if len(history) <= len(self.steps) or len(found.cost) < self.num:
-            return
-        worst = goal_order(found.cost, found.time, self.goal)[self.num - 1]
-        cost, time = float(found.cost[worst]), float(found.time[worst])
-        limit = goal_keys(np.array(cost), np.array(time), self.goal)
-        if (float(limit[0]), float(limit[1])) < self.limit:
-            self.limit = (float(limit[0]), float(limit[1]))
-            self.limit_at = (cost, time)
+        if len(history) > len(self.steps):
+            self.limit.lower(history[-1].cost, history[-1].time)
 
     def _find_bounds(self) -> None:
         """Bound what the schedules cost at least, and search the array mappings that matter.
@@ -148,10 +141,8 @@ class NetworkSearch:
 
     def _bound(self, messages: Sequence[Messages]) -> None:
         """Bound the energy and, for goal 'ed', the sum of energy and weighted time."""
-        cost, time = self.limit_at
-        self.weights = [0.0]
-        if self.goal == "ed" and 0 < cost * time < float("inf"):
-            self.weights.append(cost / time)
+        cost, time, weight = self.limit.cost, self.limit.time, self.limit.weight
+        self.weights = [0.0, weight] if weight else [0.0]
         self.bounds = [
             NetworkBounds(self._factors(weight), cost + weight * time if weight else cost, message)
             for weight, message in zip(self.weights, messages, strict=False)
@@ -187,7 +178,7 @@ class NetworkSearch:
                 for bounds in self.bounds
             ]
             time = total_time - self.least_times[number] + table.time
-            keep = self._within(mixed, time)
+            keep = self.limit.within(*self._weighted(mixed, time))
             self.tables[number] = take(table, keep)
             for bounds in self.bounds:
                 bounds.restrict(number + 1, keep)
@@ -206,36 +197,18 @@ class NetworkSearch:
             self.tables[n] = step.space.choices(rows, step.hop_costs, search=True)
         return bool(open_steps)
 
-    def _values(self, mixed: Sequence[Floats], time: Floats) -> tuple[Floats, Floats]:
-        """Ranking keys from lower bounds on energy (plus weighted time) and time.
+    def _weighted(self, mixed: Sequence[Floats], time: Floats) -> tuple[LowerBounds, float]:
+        """Bounds on energy (plus weighted time) and time, and the weight."""
+        return LowerBounds(mixed[0], time, *mixed[1:]), self.weights[-1]
 
-        With the sum c + w t at least L, the least product c t is at one of the two ends of the
-        line c + w t = L, if that lies above the bounds of c and t.
-        """
-        cost = mixed[0]
-        one, two = goal_keys(cost, time, self.goal)
-        for weight, total in zip(self.weights[1:], mixed[1:], strict=True):
-            ends = np.minimum(cost * (total - cost) / weight, (total - weight * time) * time)
-            one = np.where(cost + weight * time < total, ends, one)
-        return one, two
-
-    def _within(self, mixed: Sequence[Floats], time: Floats) -> Bools:
-        """Whether schedules with given lower bounds may be within the limit."""
-        one, two = self._values(mixed, time)
-        limit = [value + TIE * abs(value) for value in self.limit]
-        beyond = one > limit[0]
-        if self.goal != "ed":
-            beyond |= (one >= self.limit[0]) & (two > limit[1])
-        return ~beyond
-
-    def _prefix_bounds(self, number: int, found: Prefixes) -> tuple[list[Floats], Floats]:
+    def _prefix_bounds(self, number: int, found: Prefixes) -> tuple[LowerBounds, float]:
         """Least energy (plus weighted time) and time of whole schedules that begin so."""
         mixed = []
         for weight, bounds in zip(self.weights, self.bounds, strict=True):
             charged = bounds.charged(found.places, number + 1)
             rest = sum(bounds.least[number + 2 :])
             mixed.append(found.cost + weight * found.time + charged + rest)
-        return mixed, found.time + sum(self.least_times[number + 1 :])
+        return self._weighted(mixed, found.time + sum(self.least_times[number + 1 :]))
 
     def _pass(
         self,
@@ -263,7 +236,7 @@ class NetworkSearch:
         found: list[Prefixes] = []
         seen = current.places[:, step.sources]
         dead = [c for c in range(len(self.steps) + 1) if c not in self.live[number]]
-        for group in _groups_of_equal(seen):
+        for group in groups_of_equal(seen):
             choices, energy = choose(number, seen[group[0]])
             num = len(energy)
             size = max(1, MAX_BLOCK // max(1, num))
@@ -289,7 +262,7 @@ class NetworkSearch:
         """Prefixes that may be within the limit; all of them before there are bounds."""
         if not self.bounds:
             return found
-        return take(found, self._within(*self._prefix_bounds(number, found)))
+        return take(found, self.limit.within(*self._prefix_bounds(number, found)))
 
     def _best_choices(self, number: int, state: Ints) -> tuple[Choices, Floats]:
         """The best schedules of a layer by itself, from given places of its producers."""
@@ -326,7 +299,7 @@ class NetworkSearch:
             return found
         kept = [
             group[unbeaten(found.cost[group], found.time[group], self.goal, self.num)]
-            for group in _groups_of_equal(found.places[:, self.live[number]])
+            for group in groups_of_equal(found.places[:, self.live[number]])
         ]
         return take(found, np.sort(np.concatenate(kept)))
 
@@ -334,7 +307,7 @@ class NetworkSearch:
         """The `most` prefixes of the best bounds, in candidate order."""
         if len(found.cost) <= most:
             return found
-        one, two = self._values(*self._prefix_bounds(number, found))
+        one, two = self.limit.values(*self._prefix_bounds(number, found))
         return take(found, np.sort(np.lexsort((two, one))[:most]))
 
     def _best_traces(self, passes: Sequence[Sequence[Prefixes]]) -> list[Trace]:
@@ -346,10 +319,8 @@ class NetworkSearch:
                 for index in range(len(last.cost)):
                     cost_time = float(last.cost[index]), float(last.time[index])
                     found.setdefault(_trace(history, index), cost_time)
-        traces = sorted(found)
-        cost, time = np.array([found[trace] for trace in traces]).T
-        order = goal_order(cost, time, self.goal)[: self.num].tolist()
-        return [(traces[n][0], list(traces[n][1:])) for n in order]
+        best = best_of(found, self.goal, self.num)
+        return [(trace[0], list(trace[1:])) for trace in best]
 
 
 def _trace(history: Sequence[Prefixes], index: int) -> tuple[Any, ...]:
@@ -361,7 +332,7 @@ def _trace(history: Sequence[Prefixes], index: int) -> tuple[Any, ...]:
     return (index, *reversed(chosen))
 
 
-def _groups_of_equal(places: Ints) -> list[Ints]:
+def groups_of_equal(places: Ints) -> list[Ints]:
     """Indices of the rows of each group of equal rows (m, columns), ascending."""
     if len(places) == 1 or not places.shape[1]:
         return [np.arange(len(places))]

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from .cost import Cost
 from .data_layout import DataLayout
 from .layer import ConvLayer
+from .inter_layer_pipeline import InterLayerPipeline
 from .layer_order import schedule_order
 from .layer_space import fmap_range
 from .map_strategy import MapStrategy
@@ -23,10 +24,13 @@ from .network_step import Source, Step, make_step
 from .nn_dataflow_scheme import NNDataflowScheme
 from .partition import input_layout_partitions
 from .partition_scheme import PartitionScheme
+from .pipeline_search import PipelineSearch
 from .record import is_integer
 from .resource import Resource
-from .scheduling import Scheduling, check_supported, make_result
+from .scheduling import Scheduling, make_result
 from .search_effort import SearchEffort
+from .segment_builder import SegmentBuilder
+from .segment_space import SegmentGoal
 from .workers import Workers
 
 if TYPE_CHECKING:
@@ -36,6 +40,7 @@ if TYPE_CHECKING:
     from .layer import Layer
     from .option import Option
     from .partition_array import PartitionArray
+    from .pipeline_search import Chosen
 
 
 # Counts beyond this are refused: some bits below what 64 hold.
@@ -139,7 +144,6 @@ class NNDataflow:
         ValueError
             If the options ask for what this version does not explore.
         """
-        check_supported(options)
         self.failure = None
         order = [name for vertex in schedule_order(self.network) for name in vertex]
         starts = self._input_parts(options)
@@ -151,6 +155,8 @@ class NNDataflow:
             step = steps[search.failed]
             self.failure = f"layer {step.name}: {step.space.too_small()}"
         schemes = [self._scheme(steps, starts, start, chosen) for start, chosen in traces]
+        if options.partition_interlayer or options.hw_gbuf_save_writeback:
+            schemes = self._with_segments(order, starts, options, schemes)
         schedulings = set(self.layer_sched_dict.values())
         stats = [scheduling.cache_stats() for scheduling in schedulings]
         self.effort = SearchEffort()
@@ -207,14 +213,87 @@ class NNDataflow:
             progress(number + 1, len(order), name)
         return steps
 
-    def _scheme(
+    def _with_segments(
         self,
-        steps: list[Step],
+        order: list[str],
+        starts: PartitionArray,
+        options: Option,
+        known: list[NNDataflowScheme],
+    ) -> list[NNDataflowScheme]:
+        """Find the best schedules with layers that share a segment; `known` are without."""
+        goal = SegmentGoal(
+            options.opt_goal, options.ntops, self.cost.idl_unit, options.layer_pipeline_time_ovhd
+        )
+        pipeline = InterLayerPipeline(self.network, self.batch_size, self.resource)
+        builder = SegmentBuilder(
+            self.network,
+            self.batch_size,
+            self.resource,
+            self.cost,
+            options,
+            self.map_strategy,
+            starts,
+            goal,
+        )
+        edges = builder.place(pipeline.gen_segment(options), order)
+        search = PipelineSearch(
+            edges,
+            len(order),
+            len(starts),
+            self._live(order),
+            goal,
+            [(scheme.total_cost, scheme.total_time) for scheme in known],
+        )
+        found = search.run()
+        return [self._segment_scheme(builder, starts, start, chosen) for start, chosen in found]
+
+    def _live(self, order: list[str]) -> list[list[int]]:
+        """Columns that are needed from each position in the scheduling order on."""
+        position = {name: number for number, name in enumerate(order)}
+        last_use: dict[int, int] = {}
+        for number, name in enumerate(order):
+            for prev in self.network.prevs(name):
+                last_use[position[prev] + 1 if prev in position else 0] = number
+        return [
+            [column for column, last in sorted(last_use.items()) if column <= begin <= last]
+            for begin in range(len(order) + 1)
+        ]
+
+    def _segment_scheme(
+        self,
+        builder: SegmentBuilder,
         starts: PartitionArray,
         start: int,
-        chosen: list[tuple[int, int]],
+        chosen: list[Chosen],
     ) -> NNDataflowScheme:
-        """Put a schedule together from the rows and points chosen."""
+        """Put a schedule together from segments and what their layers do."""
+        scheme = self._empty_scheme(starts, start)
+        places = {0: start}
+        for seg_idx, (placed, rows, schemes) in enumerate(chosen):
+            names = [
+                (name, (seg_idx, sp, tm))
+                for sp, group in enumerate(placed.segment.seg)
+                for tm, name in enumerate(group)
+            ]
+            seen = [places[column] for column in placed.sources]
+            for (name, seq), layer, row, number in zip(
+                names, placed.space.layers, rows, schemes, strict=True
+            ):
+                step = layer.step
+                part = int(step.space.row_part[row])
+                hops = step.ifmap_hops([seen[column] for column in step.sources])
+                seen.append(-1 if layer.chip is None else int(layer.chip[part]))
+                points = builder.pool.schemes[number]
+                scheme[name] = make_result(step.space, row, points, hops, seq, self.cost)
+            for number, column in placed.outputs:
+                layer = placed.space.layers[number]
+                part = int(layer.step.space.row_part[rows[number]])
+                if layer.memory is not None:
+                    places[column] = int(layer.memory[part])
+        return scheme
+
+    def _empty_scheme(self, starts: PartitionArray, start: int) -> NNDataflowScheme:
+        """A schedule without layers, with the input at one of its places."""
         region = self.resource.src_data_region
         part = PartitionScheme.of_row(starts, start)
         layouts = [
@@ -224,13 +303,24 @@ class NNDataflow:
             for layer in self._inputs()
         ]
         ext = dict(zip(self.network.ext_layers(), layouts[1:], strict=True))
-        scheme = NNDataflowScheme(self.network, layouts[0], ext or None)
+        return NNDataflowScheme(self.network, layouts[0], ext or None)
+
+    def _scheme(
+        self,
+        steps: list[Step],
+        starts: PartitionArray,
+        start: int,
+        chosen: list[tuple[int, int]],
+    ) -> NNDataflowScheme:
+        """Put a schedule together from the rows and points chosen."""
+        scheme = self._empty_scheme(starts, start)
         places = {0: start}
         for number, (step, (row, point)) in enumerate(zip(steps, chosen, strict=True)):
             hops = step.ifmap_hops([places[column] for column in step.sources])
             places[number + 1] = int(step.place[step.space.row_part[row]])
+            points = step.space.scheme(row, point, step.hop_costs)
             scheme[step.name] = make_result(
-                step.space, row, point, hops, step.hop_costs, (number, 0, 0)
+                step.space, row, points, hops, (number, 0, 0), self.cost
             )
         return scheme
 

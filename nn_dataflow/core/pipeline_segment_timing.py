@@ -9,10 +9,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from . import loop_enum as le
+import numpy as np
+
 from .layer import ConvLayer, LocalRegionLayer
-from .loop_blocking_scheme import LoopBlockingScheme
 from .network import Network
+from .segment_times import (
+    GroupCounts,
+    Handover,
+    group_counts,
+    joint_batch_groups,
+    node_time,
+    start_and_end,
+)
 
 if TYPE_CHECKING:
     from .scheduling_result import SchedulingResult
@@ -23,14 +31,6 @@ class SchedIndex(NamedTuple):
 
     sp_idx: int
     tm_idx: int
-
-
-class _GroupCounts(NamedTuple):
-    """Into how many groups a layer splits the batch, its ifmaps and its ofmaps."""
-
-    bat: int
-    ifm: int
-    ofm: int
 
 
 class PipelineSegmentTiming:
@@ -116,8 +116,8 @@ class PipelineSegmentTiming:
 
         if not self.layer2idx:
             self.bat_ngrp = counts.bat
-        elif self.bat_ngrp != counts.bat:
-            self.bat_ngrp = 1
+        else:
+            self.bat_ngrp = int(joint_batch_groups(self.bat_ngrp, counts.bat))
         if index.tm_idx == 0:
             self.timing_list.append([])
         self.timing_list[-1].append(timing)
@@ -144,7 +144,7 @@ class PipelineSegmentTiming:
         last of them goes through the whole segment: (td + critical_time · (bat − 1)) // bat.
         """
         end = max((group[-1].td_xb for group in self.timing_list), default=0)
-        return (end + self.critical_time * (self.bat_ngrp - 1)) // self.bat_ngrp
+        return node_time(end, self.critical_time, self.bat_ngrp)  # type: ignore[no-any-return]
 
     @property
     def dram_time(self) -> float:
@@ -189,14 +189,13 @@ class PipelineSegmentTiming:
         self,
         layer_name: str,
         index: SchedIndex,
-        counts: _GroupCounts,
+        counts: GroupCounts,
         sched_result: SchedulingResult,
     ) -> LayerTiming:
         layer = self.network[layer_name]
         input_groups = counts.ifm if isinstance(layer, ConvLayer) else counts.ofm
         time = sched_result.total_time
-        start: float = 0
-        end: float = 0
+        producers = []
         for prev_name in self.network.prevs(layer_name):
             prev_index = self.layer2idx.get(prev_name) if prev_name is not None else None
             if prev_index is None:
@@ -204,11 +203,12 @@ class PipelineSegmentTiming:
             prev = self.timing_list[prev_index.sp_idx][prev_index.tm_idx]
             if prev_index.sp_idx == index.sp_idx:
                 grouped = isinstance(layer, LocalRegionLayer) and prev.ngrp == counts.ofm
-                end = max(end, prev.td_xb + time)
             else:
                 grouped = prev.ngrp == input_groups
-            first_group_done = prev.ts_xb + prev.time // prev.ngrp
-            start = max(start, first_group_done if grouped else prev.td_xb)
+            first = prev.ts_xb + prev.time // prev.ngrp
+            same_group = prev_index.sp_idx == index.sp_idx
+            producers.append(Handover(same_group, grouped, first, prev.td_xb))
+        start, end = (value.item() for value in start_and_end(np.asarray(time), producers))
         return self.LayerTiming(
             time=time,
             node_time=sched_result.total_node_time,
@@ -216,19 +216,12 @@ class PipelineSegmentTiming:
             num_nodes=sched_result.num_nodes,
             ngrp=counts.ofm,
             ts_xb=start,
-            td_xb=max(end, start + time),
+            td_xb=end,
         )
 
 
-def _group_counts(sched_result: SchedulingResult) -> _GroupCounts:
-    """Group counts of a layer: of the batch by an outermost B, then of one kind of fmaps."""
-    scheme = sched_result.scheme
-    factors = (scheme["ti"][0], scheme["to"][0], scheme["tb"][0])
-    loops = LoopBlockingScheme.ordered_loops(factors, scheme["orders"][0])
-    bat = loops.pop(0)[1] if loops and loops[0][0] == le.BAT else 1
-    outer_loop, factor = loops[0] if loops else (None, 1)
-    return _GroupCounts(
-        bat=bat,
-        ifm=factor if outer_loop == le.IFM else 1,
-        ofm=factor if outer_loop == le.OFM else 1,
-    )
+def _group_counts(sched_result: SchedulingResult) -> GroupCounts:
+    """Group counts of one layer."""
+    factors = [sched_result.scheme[key][0] for key in ("ti", "to", "tb")]
+    counts = group_counts(np.array([factors]), np.array([sched_result.scheme["orders"][0]]))
+    return GroupCounts(*(int(column[0]) for column in counts))

@@ -27,16 +27,13 @@ from .placement import Placement
 from .scheduling_result import SchedulingCondition, SchedulingResult
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
+    from .blocking_search import Points
     from .option import Option
     from .resource import Resource
     from .scheduling_constraint import SchedulingConstraint
 
 
 __all__ = ["Scheduling", "SchedulingCondition", "SchedulingResult"]
-
-_LATER = ("hw_gbuf_save_writeback", "partition_interlayer")
 
 
 class Scheduling:
@@ -78,7 +75,6 @@ class Scheduling:
 
     def space(self, resource: Resource, options: Option, tops: TopLoops = FREE) -> LayerSpace:
         """All schedules of the layer on a machine, looked at once and kept."""
-        check_supported(options)
         setting = Setting(resource, self.cost, options)
         key = (setting, tops)
         if key not in self._spaces:
@@ -105,7 +101,9 @@ class Scheduling:
         hop_costs = space.hop_costs(hops)
         best, _ = space.best(hops, hop_costs, options.opt_goal, options.ntops)
         return [
-            make_result(space, row, point, hops, hop_costs, condition.sched_seq)
+            make_result(
+                space, row, space.scheme(row, point, hop_costs), hops, condition.sched_seq, self.cost
+            )
             for row, point in zip(best.row.tolist(), best.point.tolist(), strict=True)
         ]
 
@@ -121,7 +119,6 @@ class Scheduling:
         Nothing is known of layouts here, so schemes are ranked by energy of accesses and time,
         at most `options.ntops` per array mapping.
         """
-        check_supported(options)
         node_layer, node_batch, occupancy = part.part_layer(self.layer, self.batch_size)
         strategy = self.map_strategy_class(node_layer, node_batch, occupancy, resource.dim_array)
         return [
@@ -159,29 +156,32 @@ class Scheduling:
             )
 
 
-def check_supported(options: Option) -> None:
-    """Refuse options of the hardware that the search does not explore."""
-    for name in _LATER:
-        if getattr(options, name):
-            raise ValueError(f"Option: {name} is not supported by this version")
-
-
 def make_result(
     space: LayerSpace,
     row: int,
-    point: int,
+    points: Points,
     ifmap_hops: Any,
-    hop_costs: Sequence[tuple[float, ...]],
     sched_seq: tuple[int, int, int],
+    cost: Cost,
 ) -> SchedulingResult:
-    """Put the figures of one schedule of a layer together (section 3)."""
-    resource, cost, _ = space.setting
-    number, mapping_number = int(space.row_part[row]), int(space.row_mapping[row])
-    mapping = space.mappings[mapping_number]
-    points = mapping.points(hop_costs[mapping_number], space.effort)
-    bl_ts, bl_ords = points.bl_ts[point : point + 1], points.bl_ords[point : point + 1]
-    evaluation = mapping.model.evaluate(bl_ts, bl_ords, points.keep_filters[point])
-    lbs = LoopBlockingScheme.of(mapping.model, evaluation, 0, bl_ts, bl_ords)
+    """Put the figures of one schedule of a layer together (section 3).
+
+    Parameters
+    ----------
+    space, row
+        Which partition and array mapping.
+    points
+        The loop blocking scheme, as points of one row.
+    ifmap_hops
+        Word-hops of a pass over the ifmaps to each partition.
+    sched_seq, cost
+        Place of the layer in the schedule, and costs.
+    """
+    resource = space.setting.resource
+    number = int(space.row_part[row])
+    model = space.mappings[int(space.row_mapping[row])].model
+    evaluation = model.evaluate(points.bl_ts, points.bl_ords, points.keep_filters)
+    lbs = LoopBlockingScheme.of(model, evaluation, 0, points.bl_ts, points.bl_ords)
     part = PartitionScheme.of_row(space.parts, number)
 
     unit_nhops = [int(h) for h in space.fixed_hops[number]]

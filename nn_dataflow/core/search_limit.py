@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What a network search has found so far, and what can still be as good.
+
+Decides from lower bounds on energy and time whether a schedule may be among the best
+(docs/model/search.md section 6). For goal 'ed' a bound on the sum of energy and weighted time
+says more than those on each of them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from .ranking import TIE, goal_keys, goal_order
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.floating[Any]]
+    Bools = NDArray[np.bool_]
+
+
+class LowerBounds(NamedTuple):
+    """Least energy, time, and energy plus weighted time, of schedules; arrays of equal shape.
+
+    `mixed` is None where no weight is used.
+    """
+
+    cost: Floats
+    time: Floats
+    mixed: Floats | None = None
+
+
+class SearchLimit:
+    """Ranking keys of the `num` best schedules found so far, or infinity.
+
+    Parameters
+    ----------
+    goal, num
+        What is searched: the `num` best under a goal.
+
+    Attributes
+    ----------
+    keys
+        Ranking keys that a schedule must not exceed.
+    cost, time
+        Energy and time of the schedule that sets the limit.
+    """
+
+    def __init__(self, goal: str, num: int) -> None:
+        self.goal = goal
+        self.num = num
+        self.keys = (float("inf"), float("inf"))
+        self.cost = self.time = float("inf")
+
+    def lower(self, cost: Floats, time: NDArray[Any]) -> None:
+        """Lower the limit to the worst of the `num` best of some schedules."""
+        if len(cost) < self.num:
+            return
+        worst = goal_order(cost, time, self.goal)[self.num - 1]
+        one, two = goal_keys(cost[worst : worst + 1], time[worst : worst + 1], self.goal)
+        keys = float(one[0]), float(two[0])
+        if keys < self.keys:
+            self.keys = keys
+            self.cost, self.time = float(cost[worst]), float(time[worst])
+
+    @property
+    def weight(self) -> float:
+        """Weight of the time in a sum with the energy, at the limit; 0 where it says nothing."""
+        if self.goal == "ed" and 0 < self.cost * self.time < float("inf"):
+            return self.cost / self.time
+        return 0.0
+
+    def values(self, bounds: LowerBounds, weight: float) -> tuple[Floats, Floats]:
+        """Ranking keys from lower bounds; `weight` is that of the time in `bounds.mixed`.
+
+        With the sum c + w t at least L, the least product c t is at one of the two ends of the
+        line c + w t = L, if that lies above the bounds of c and t.
+        """
+        cost, time, total = bounds
+        one, two = goal_keys(cost, time, self.goal)
+        if total is not None and weight:
+            ends = np.minimum(cost * (total - cost) / weight, (total - weight * time) * time)
+            one = np.where(cost + weight * time < total, ends, one)
+        return one, two
+
+    def within(self, bounds: LowerBounds, weight: float) -> Bools:
+        """Whether schedules of given lower bounds may be within the limit."""
+        one, two = self.values(bounds, weight)
+        most = [value + TIE * abs(value) for value in self.keys]
+        beyond: Bools = one > most[0]
+        if self.goal != "ed":
+            beyond |= (one >= self.keys[0]) & (two > most[1])
+        return ~beyond
+
+
+def best_of(
+    found: dict[tuple[Any, ...], tuple[float, float]], goal: str, num: int
+) -> Sequence[tuple[Any, ...]]:
+    """The `num` best of some schedules with given energies and times, equal ones in order."""
+    keys = sorted(found)
+    cost, time = np.array([found[key] for key in keys]).T
+    return [keys[n] for n in goal_order(cost, time, goal)[:num].tolist()]

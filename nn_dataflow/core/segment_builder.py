@@ -1,0 +1,361 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""From the segments of a network to the spaces that are searched.
+
+Decides which layers and segments share what they have in common (docs/model/search.md section 7):
+a layer is looked at once per region and kind of source and destination, a segment once per
+arrangement of equal layers. Fmaps in memory have the same places whoever wrote them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from .layer import ConvLayer
+from .layer_space import LayerSpace, distinct_places, fmap_range, is_single_place
+from .mapping_space import MappingPool, Setting
+from .network_step import Source, make_step
+from .partition_array import PartitionArray
+from .segment_space import SegmentGoal, SegmentLayer, SegmentSpace
+from .segment_states import Role
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from numpy.typing import NDArray
+
+    from .cost import Cost
+    from .layer import Layer
+    from .layer_space import HopCosts
+    from .map_strategy import MapStrategy
+    from .network import Network
+    from .network_step import Step
+    from .node_region import NodeRegion
+    from .option import Option
+    from .pipeline_dependency import LayerLinks
+    from .pipeline_segment import PipelineSegment
+    from .resource import Resource
+
+    Ints = NDArray[np.int64]
+
+
+class Placed(NamedTuple):
+    """A segment at its place in the schedule order.
+
+    Attributes
+    ----------
+    segment, space
+        The segment and its schedules.
+    begin, end
+        Positions of its first layer, and of the first one behind it.
+    sources
+        Columns of the places of fmaps that it reads from memory: 0 for the input of the network, n
+        + 1 for the ofmaps of the layer at position n.
+    outputs
+        Columns of the fmaps that it writes to memory: (number of the layer in it, column).
+    """
+
+    segment: PipelineSegment
+    space: SegmentSpace
+    begin: int
+    end: int
+    sources: tuple[int, ...]
+    outputs: tuple[tuple[int, int], ...]
+
+
+class _MemoryPlaces:
+    """Where the ofmaps of a layer can lie in memory, whichever nodes wrote them."""
+
+    def __init__(self, layer: Layer, batch_size: int, region: NodeRegion, no_hops: bool) -> None:
+        self.layer = layer
+        self.batch_size = batch_size
+        self.region = region
+        self.no_hops = no_hops
+        self._added: list[PartitionArray] = []
+        self._slices: dict[int, slice] = {}
+        self._place: Ints | None = None
+        self._parts: PartitionArray | None = None
+
+    def add(self, space: LayerSpace) -> None:
+        """Take up the places of a space."""
+        if id(space) in self._slices:
+            return
+        begin = sum(map(len, self._added))
+        self._added.append(space.parts.projection(self.region.dim, appl2frng=True))
+        self._slices[id(space)] = slice(begin, begin + len(space.parts))
+
+    def _settle(self) -> None:
+        order = np.concatenate([parts.order for parts in self._added])
+        pdims = np.concatenate([parts.pdims for parts in self._added])
+        rows = np.concatenate([order, pdims.reshape(len(pdims), -1)], axis=1)
+        _, first, which = np.unique(rows, axis=0, return_index=True, return_inverse=True)
+        # In the order in which they were added, which does not depend on their factors.
+        rank = np.argsort(np.argsort(first))
+        first = np.sort(first)
+        distinct = PartitionArray(order[first], pdims[first])
+        frng = fmap_range(self.layer, self.batch_size)
+        place, self._parts = distinct_places(frng, self.region, distinct, self.no_hops)
+        self._place = place[rank[which.reshape(-1)]]
+
+    @property
+    def parts(self) -> PartitionArray:
+        """A scheme of each place; no space is added any more."""
+        if self._parts is None:
+            self._settle()
+        assert self._parts is not None
+        return self._parts
+
+    def place(self, space: LayerSpace) -> Ints:
+        """Place per partition of a space."""
+        assert len(self.parts)
+        assert self._place is not None
+        return self._place[self._slices[id(space)]]
+
+
+class SegmentBuilder:
+    """Makes the spaces of segments.
+
+    Parameters
+    ----------
+    network, batch_size, resource, cost, options, map_strategy
+        What is searched.
+    starts
+        Places of the input of the network.
+    goal
+        The goal as far as segments matter.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        batch_size: int,
+        resource: Resource,
+        cost: Cost,
+        options: Option,
+        map_strategy: type[MapStrategy],
+        starts: PartitionArray,
+        goal: SegmentGoal,
+    ) -> None:
+        self.network = network
+        self.batch_size = batch_size
+        self.resource = resource
+        # Static energy is paid for the time of the segment, not for that of its layers.
+        self.cost = cost._replace(idl_unit=0)
+        self.options = options._replace(opt_goal="e" if goal.cost_first else "ed")
+        self.map_strategy = map_strategy
+        self.starts = starts
+        self.goal = goal
+        self.pool = MappingPool()
+        self.no_hops = is_single_place(resource)
+        self._spaces: dict[object, LayerSpace] = {}
+        self._memory: dict[Layer, _MemoryPlaces] = {}
+        self._built: dict[object, SegmentSpace] = {}
+
+    def place(self, segments: Iterable[PipelineSegment], order: Sequence[str]) -> list[Placed]:
+        """Make the spaces of all segments."""
+        segments = list(segments)
+        position = {name: number for number, name in enumerate(order)}
+        for segment in segments:
+            for link, resource in _layers(segment):
+                space = self._space(link, resource, segment)
+                if link.memory_destination:
+                    self._places_of(link.layer).add(space)
+        return [self._placed(segment, position) for segment in segments]
+
+    @property
+    def layer_spaces(self) -> list[LayerSpace]:
+        """All spaces of layers."""
+        return list(self._spaces.values())
+
+    def _places_of(self, name: str) -> _MemoryPlaces:
+        layer = self.network[name]
+        if layer not in self._memory:
+            region = self.resource.dst_data_region
+            self._memory[layer] = _MemoryPlaces(layer, self.batch_size, region, self.no_hops)
+        return self._memory[layer]
+
+    def _space(self, link: LayerLinks, resource: Resource, segment: PipelineSegment) -> LayerSpace:
+        """Space of a layer on its nodes, made once."""
+        near = self._near_ifmaps(link, segment)
+        key = (self.network[link.layer], resource, near)
+        if key not in self._spaces:
+            setting = Setting(resource, self.cost, self.options, near)
+            self._spaces[key] = LayerSpace(
+                key[0], self.batch_size, setting, self.map_strategy, pool=self.pool
+            )
+        return self._spaces[key]
+
+    def _near_ifmaps(self, link: LayerLinks, segment: PipelineSegment) -> float:
+        """Share of ifmap channels from the layer before, if others come from memory."""
+        if not (link.local_source and link.memory_source):
+            return 0
+        inside = {name for group in segment.seg for name in group}
+        channels = [
+            (self._layer_of(prev).nofm, prev in inside) for prev in self.network.prevs(link.layer)
+        ]
+        return sum(n for n, is_near in channels if is_near) / sum(n for n, _ in channels)
+
+    def _layer_of(self, name: str | None) -> Layer:
+        return self.network.input_layer() if name is None else self.network[name]
+
+    def _placed(self, segment: PipelineSegment, position: dict[str, int]) -> Placed:
+        links = [link for link, _ in _layers(segment)]
+        inside = {link.layer: number for number, link in enumerate(links)}
+        columns: dict[int, int] = {}
+        feeds = []
+        for link in links:
+            for prev in self.network.prevs(link.layer):
+                if prev not in inside:
+                    column = position[prev] + 1 if prev in position else 0
+                    columns.setdefault(column, len(columns))
+            feeds.append(
+                tuple(
+                    (self._layer_of(prev), prev in position, inside[prev])
+                    if prev in inside
+                    else (
+                        self._layer_of(prev),
+                        prev in position,
+                        -1 - columns[position[prev] + 1 if prev in position else 0],
+                    )
+                    for prev in self.network.prevs(link.layer)
+                )
+            )
+        key = (
+            tuple(
+                (self.network[link.layer], resource, link[1:], feed)
+                for (link, resource), feed in zip(_layers(segment), feeds, strict=True)
+            ),
+            tuple(map(len, segment.seg)),
+        )
+        if key not in self._built:
+            self._built[key] = self._build(segment, feeds, len(columns))
+        first = position[links[0].layer]
+        return Placed(
+            segment,
+            self._built[key],
+            first,
+            first + len(links),
+            tuple(columns),
+            tuple((n, first + n + 1) for n, link in enumerate(links) if link.memory_destination),
+        )
+
+    def _build(self, segment: PipelineSegment, feeds: Sequence[Any], num: int) -> SegmentSpace:
+        forwarded = {
+            index: members[0] for members in segment.ifm_fwd_dict.values() for index in members[1:]
+        }
+        allocation = segment.allocation()
+        assert allocation is not None
+        built: list[tuple[SegmentLayer, Source]] = []
+        roles = _roles(segment, self.network)
+        position = 0
+        for sp, group in enumerate(segment.links or ()):
+            for tm, link in enumerate(group):
+                space = self._space(link, allocation[sp][tm], segment)
+                first = forwarded.get(segment.SchedIndex(sp, tm))
+                from_nodes = None if first is None else allocation[first.sp_idx][first.tm_idx]
+                sources = [
+                    built[inside][1]
+                    if inside >= 0
+                    else self._memory_source(layer, is_layer, -1 - inside, from_nodes)
+                    for layer, is_layer, inside in feeds[position]
+                ]
+                step = _rounded(make_step(link.layer, space, sources))
+                built.append(self._layer(step, link, roles[position], num + position))
+                position += 1
+        layers = [layer for layer, _ in built]
+        whole = sum(map(len, segment.seg)) == len(self.network)
+        systems = [
+            system.reduced(self._top_factors(segment, layers))
+            for system in segment.constraint_systems()
+        ]
+        return SegmentSpace(layers, systems, num, self.goal, whole_network=whole)
+
+    def _memory_source(
+        self, layer: Layer, is_layer: bool, column: int, nodes: Resource | None
+    ) -> Source:
+        """Fmaps in memory, or, if other nodes have read them, on these as if laid out there."""
+        if is_layer:
+            region, parts = self.resource.dst_data_region, self._memory[layer].parts
+        else:
+            region, parts = self.resource.src_data_region, self.starts
+        if nodes is not None:
+            region = nodes.proc_region
+            parts = parts.projection(region.dim, appl2frng=True)
+        return Source(layer, region, parts, column)
+
+    def _layer(
+        self, step: Step, link: LayerLinks, role: Role, column: int
+    ) -> tuple[SegmentLayer, Source]:
+        """A layer of a segment, and its ofmaps on chip as a source for others."""
+        space = step.space
+        memory = chip = None
+        parts = space.parts
+        region = space.setting.resource.proc_region
+        if link.memory_destination:
+            memory = self._places_of(link.layer).place(space)
+            parts = parts.projection(self.resource.dst_data_region.dim, appl2frng=True)
+        places = parts.projection(region.dim, appl2frng=True)
+        if role.last_use >= 0:
+            frng = fmap_range(space.layer, self.batch_size)
+            chip, places = distinct_places(frng, region, places, self.no_hops)
+        min_hops = np.zeros(len(space.parts))
+        for table in step.hops:
+            min_hops = min_hops + table.min(axis=0)
+        layer = SegmentLayer(step, role, min_hops, chip, memory)
+        return layer, Source(space.layer, region, places, column)
+
+    @staticmethod
+    def _top_factors(
+        segment: PipelineSegment, layers: Sequence[SegmentLayer]
+    ) -> list[list[list[set[int]]]]:
+        """Factors that divide a loop count of some array mapping, per layer and loop."""
+        factors = [layer.step.space.top_factors() for layer in layers]
+        grouped, begin = [], 0
+        for group in segment.seg:
+            grouped.append(factors[begin : begin + len(group)])
+            begin += len(group)
+        return grouped
+
+
+def _layers(segment: PipelineSegment) -> list[tuple[LayerLinks, Resource]]:
+    allocation = segment.allocation()
+    assert allocation is not None
+    assert segment.links is not None
+    return [
+        pair
+        for links, resources in zip(segment.links, allocation, strict=True)
+        for pair in zip(links, resources, strict=True)
+    ]
+
+
+def _roles(segment: PipelineSegment, network: Network) -> list[Role]:
+    names = [name for group in segment.seg for name in group]
+    number = {name: n for n, name in enumerate(names)}
+    group_of = [sp for sp, group in enumerate(segment.seg) for _ in group]
+    resources = [resource for _, resource in _layers(segment)]
+    roles = []
+    for n, name in enumerate(names):
+        producers = [number[prev] for prev in network.prevs(name) if prev in number]
+        uses = [number[later] for later in network.nexts(name) if later in number]
+        roles.append(
+            Role(
+                is_conv=isinstance(network[name], ConvLayer),
+                producers=tuple((p, group_of[p] == group_of[n]) for p in dict.fromkeys(producers)),
+                last_use=max(uses, default=-1),
+                begins_group=n == 0 or group_of[n - 1] != group_of[n],
+                ends_group=n == len(names) - 1 or group_of[n + 1] != group_of[n],
+                num_nodes=resources[n].proc_region.dim.size(),
+            )
+        )
+    return roles
+
+
+def _rounded(step: Step) -> Step:
+    """Round the largest hop costs up to powers of two, so that fewer searches differ by them."""
+
+    def up(costs: Any) -> tuple[float, ...]:
+        return tuple(2.0 ** np.ceil(np.log2(cost)) if cost > 0 else 0.0 for cost in costs)
+
+    hop_costs: HopCosts = [up(costs) for costs in step.hop_costs]
+    return step._replace(hop_costs=hop_costs)
