@@ -476,8 +476,9 @@ def group_lines(results: Sequence[Result], start: Run | None) -> Iterator[str]:
             continue
         what = f"{group.title} ({count})"
         yield from speed_line(what, members, group.target)
-        if group.max_memory is not None:
-            ratio = max(result.ours.peak / result.original.peak for result in members)
+        peaks = [r.ours.peak / r.original.peak for r in members if r.speedup is not None]
+        if group.max_memory is not None and peaks:
+            ratio = max(peaks)
             yield f"{what}: largest peak memory ratio {ratio:.2f}, target {group.max_memory:g}"
         if group.checks_start and start is not None:
             slowest = max(members, key=lambda result: result.ours.cpu)
