@@ -19,6 +19,7 @@ def read_version() -> str:
 
 
 EXTRAS = {
+    "plot": ["matplotlib>=3.7"],  # charts of benchmarks/
     "test": ["pytest>=8", "pytest-cov>=5", "hypothesis>=6.100"],
     # Fixed to a minor version: a newer one brings new rules, and a clean tree would fail.
     "lint": ["ruff==0.17.*", "mypy==2.4.*"],
