@@ -124,14 +124,20 @@ class LayerTable:
         hops: Floats = choices.scale * self.min_hops[space.row_part[choices.row]]
         return base + space.setting.cost.noc_hop * hops
 
-    def refine(self, column: int) -> bool:
-        """Look at rows until the least of a column is that of a schedule; say whether any was."""
+    def refine(self, column: int, *, search: bool) -> bool:
+        """Look at rows until the least of a column is that of a schedule; say whether any was.
+
+        Without `search`, only until it is a bound under the constraint.
+        """
         changed = False
         while len(self._lower):
             index = int(self._lower[:, column].argmin())
+            mapping = int(self.step.space.row_mapping[self._bounded.row[index]])
             if self._lower[index, column] >= self._least_found[column]:
                 break
-            self._look_at(int(self.step.space.row_mapping[self._bounded.row[index]]))
+            if not search and mapping in self._under:
+                break
+            self._look_at(mapping)
             changed = True
         return changed
 

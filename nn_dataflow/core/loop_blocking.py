@@ -65,13 +65,15 @@ def solves(model: BlockingModel, options: Option) -> bool:
     return bool(options.sw_solve_loopblocking) and model.related == CONV_RELATED
 
 
-def solved_points(model: BlockingModel, tops: TopLoops, cost: Cost, options: Option) -> Points:
+def allowed(points: Points, tops: TopLoops) -> Points:
+    """Schemes that are as required at the top level of loops."""
+    tables = zip(points.bl_ts[:, 0].tolist(), points.bl_ords[:, 0].tolist(), strict=True)
+    return take(points, np.array([tops.allow(ts, ords) for ts, ords in tables], dtype=bool))
+
+
+def solved_points(model: BlockingModel, cost: Cost, options: Option) -> Points:
     """The schemes of the analytical solver that fit, in its order."""
-    schemes = [
-        (ts, ords)
-        for ts, ords in gen_loopblocking_gbuf_reside(model.nld, model.resource, options)
-        if tops.allow(ts[0], ords[0])
-    ]
+    schemes = list(gen_loopblocking_gbuf_reside(model.nld, model.resource, options))
     bl_ts = np.array([ts for ts, _ in schemes], dtype=np.int64).reshape(-1, 3, le.NUM)
     bl_ords = np.array([ords for _, ords in schemes], dtype=np.int64).reshape(-1, 2, le.NUM)
     keep = np.ones(len(schemes), dtype=bool)
@@ -124,7 +126,7 @@ def gen_loopblocking(
     tops = constraint.top_loops()
     solved = solves(model, options)
     if solved:
-        points = solved_points(model, tops, cost, options)
+        points = allowed(solved_points(model, cost, options), tops)
     else:
         space = BlockingSpace(model, cost, tops)
         no_hops = (0.0,) * de.NUM

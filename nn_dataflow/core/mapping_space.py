@@ -7,6 +7,7 @@ once; its schemes are found at most once for given largest hop costs, here or in
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -15,7 +16,8 @@ from .blocking_model import BlockingModel
 from .blocking_search import frontier
 from .blocking_space import BlockingSpace
 from .columns import take
-from .loop_blocking import solved_points, solves
+from .loop_blocking import allowed, solved_points, solves
+from .loop_blocking_space import FREE
 from .search_effort import SearchEffort
 from .segment_times import group_counts
 
@@ -70,30 +72,41 @@ class MappingSpace:
         self,
         nld: NestedLoopDesc,
         setting: Setting,
-        tops: TopLoops,
         bufshr: BufShrScheme | None = None,
     ) -> None:
         self.nld = nld
         self.bufshr = bufshr
         self.setting = setting
-        self.tops = tops
         resource, cost, options, near_ifmaps = setting
         self.model = BlockingModel(nld, resource, options, bufshr, near_ifmaps)
         self.solved = solves(self.model, options)
         self.op_cost: float = cost.mac_op * nld.total_ops() * self.model.num_nodes
+        self.min_fetch = (0 if self.model.may_pin else 1, 1, 1)
+        self._require(FREE)
+
+    def under(self, tops: TopLoops) -> MappingSpace:
+        """The same array mapping under other requirements on the top level of loops."""
+        other = copy.copy(self)
+        other._require(tops)  # noqa: SLF001 (one of this class)
+        return other
+
+    def _require(self, tops: TopLoops) -> None:
+        """Bound the schemes that are as required."""
+        self.tops = tops
         self._found: dict[tuple[float, ...], Points] = {}
         self.num_reused = 0
         self.num_searched = 0
+        _, cost, options, _ = self.setting
         if self.solved:
-            points = solved_points(self.model, tops, cost, options)
+            if tops == FREE:
+                self._free_points = solved_points(self.model, cost, options)
+            self._solved_points = points = allowed(self._free_points, tops)
             self.bound = float(points.cost.min(initial=np.inf)) + self.op_cost
             self.min_time = int(points.time.min(initial=2**62))
-            self._solved_points = points
         else:
             self.space = BlockingSpace(self.model, cost, tops)
             self.bound = self.space.bound + self.op_cost
             self.min_time = self.space.min_time
-        self.min_fetch = (0 if self.model.may_pin else 1, 1, 1)
 
     def points(self, hop_costs: tuple[float, ...], effort: SearchEffort) -> Points:
         """Schemes that can be best for hop costs up to `hop_costs`, searched at most once."""
@@ -182,7 +195,10 @@ class MappingPool:
             resource.dst_data_region == resource.proc_region,
         )
         if key not in self._mappings:
-            self._mappings[key] = MappingSpace(nld, setting, tops, bufshr)
+            if tops == FREE:
+                self._mappings[key] = MappingSpace(nld, setting, bufshr)
+            else:
+                self._mappings[key] = self.get(nld, setting, FREE, bufshr, groups).under(tops)
         return self._mappings[key]
 
     def timed(self, mapping: MappingSpace, points: Points) -> TimedPoints:
@@ -221,5 +237,7 @@ class MappingJob(NamedTuple):
     def run(self) -> tuple[Points, SearchEffort]:
         """Search, and count the effort."""
         effort = SearchEffort()
-        space = MappingSpace(self.nld, self.setting, self.tops, self.bufshr)
+        space = MappingSpace(self.nld, self.setting, self.bufshr)
+        if self.tops != FREE:
+            space = space.under(self.tops)
         return space.points(self.hop_costs, effort), effort

@@ -259,9 +259,10 @@ class SegmentSpace:
     def refine(self, number: int) -> bool:
         """Look closer at the layers of a combination; say whether its bounds may have risen."""
         system, combination = self.combination(number)
-        changed = False
-        for layer, tops in enumerate(self.grids[system].tops_of(combination)):
-            changed |= self.table(layer, tops).refine(self._guiding())
+        tops_of = self.grids[system].tops_of(combination)
+        tables = [self.table(layer, tops) for layer, tops in enumerate(tops_of)]
+        changed = any([table.refine(self._guiding(), search=False) for table in tables])
+        changed = changed or any(table.refine(self._guiding(), search=True) for table in tables)
         if changed:
             self._lower = None
         return changed
