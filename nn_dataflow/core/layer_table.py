@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Schedules of one layer of a segment under one constraint, looked at as far as needed.
 
-Decides which array mappings of the layer are searched (docs/model/search.md section 7): rows of
+Decides which array mappings of the layer are searched (docs/model/search.md section 6.2): rows of
 partition and array mapping begin with bounds that hold under any constraint, get those of their
 own constraint when they may be the best, and are searched when they still may.
 """

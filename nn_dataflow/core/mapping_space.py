@@ -46,12 +46,15 @@ class Setting(NamedTuple):
     near_ifmaps
         Share of the ifmaps in the buffers of the nodes themselves while the rest comes from the
         source region; 0 where all come from there.
+    split_times
+        Whether the cycles of the memory count besides those in all.
     """
 
     resource: Resource
     cost: Cost
     options: Option
     near_ifmaps: float = 0
+    split_times: bool = False
 
 
 class MappingSpace:
@@ -77,7 +80,7 @@ class MappingSpace:
         self.nld = nld
         self.bufshr = bufshr
         self.setting = setting
-        resource, cost, options, near_ifmaps = setting
+        resource, cost, options, near_ifmaps, _ = setting
         self.model = BlockingModel(nld, resource, options, bufshr, near_ifmaps)
         self.solved = solves(self.model, options)
         self.op_cost: float = cost.mac_op * nld.total_ops() * self.model.num_nodes
@@ -100,7 +103,7 @@ class MappingSpace:
         self._found: dict[tuple[float, ...], Points] = {}
         self.num_reused = 0
         self.num_searched = 0
-        _, cost, options, _ = self.setting
+        cost, options = self.setting.cost, self.setting.options
         if self.solved:
             if tops == FREE:
                 self._free_points = solved_points(self.model, cost, options)
@@ -123,7 +126,15 @@ class MappingSpace:
             self.num_searched += 1
             goal, num = self.setting.options.opt_goal, self.setting.options.ntops
             share_cost = self.setting.cost.noc_hop
-            self._found[hop_costs] = frontier(self.space, hop_costs, goal, num, effort, share_cost)
+            self._found[hop_costs] = frontier(
+                self.space,
+                hop_costs,
+                goal,
+                num,
+                effort,
+                share_cost,
+                split_times=self.setting.split_times,
+            )
         return self._found[hop_costs]
 
     def job(self, hop_costs: tuple[float, ...]) -> MappingJob:

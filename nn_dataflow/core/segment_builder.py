@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """From the segments of a network to the spaces that are searched.
 
-Decides which layers and segments share what they have in common (docs/model/search.md section 7):
+Decides which layers and segments share what they have in common (docs/model/search.md section 6.2):
 a layer is looked at once per region and kind of source and destination, a segment once per
 arrangement of equal layers. Fmaps in memory have the same places whoever wrote them.
 """
@@ -22,7 +22,7 @@ from .segment_space import SegmentGoal, SegmentLayer, SegmentSpace
 from .segment_states import Role
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from numpy.typing import NDArray
 
@@ -155,11 +155,17 @@ class SegmentBuilder:
         self._tables: dict[object, Floats] = {}
         self._projected: dict[object, PartitionArray] = {}
 
-    def place(self, segments: Iterable[PipelineSegment], order: Sequence[str]) -> list[Placed]:
-        """Make the spaces of all segments."""
+    def place(
+        self,
+        segments: Iterable[PipelineSegment],
+        order: Sequence[str],
+        progress: Callable[[int, int, str], None],
+    ) -> list[Placed]:
+        """Make the spaces of all segments; `progress` is told of each."""
         segments = list(segments)
         position = {name: number for number, name in enumerate(order)}
-        for segment in segments:
+        for number, segment in enumerate(segments):
+            progress(number, len(segments), "segments")
             for link, resource in _layers(segment):
                 space = self._space(link, resource, segment)
                 if link.memory_destination:
@@ -183,7 +189,7 @@ class SegmentBuilder:
         near = self._near_ifmaps(link, segment)
         key = (self.network[link.layer], resource, near)
         if key not in self._spaces:
-            setting = Setting(resource, self.cost, self.options, near)
+            setting = Setting(resource, self.cost, self.options, near, split_times=True)
             self._spaces[key] = LayerSpace(
                 key[0], self.batch_size, setting, self.map_strategy, pool=self.pool
             )

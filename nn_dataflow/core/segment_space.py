@@ -2,7 +2,7 @@
 """All schedules of a segment: its layers under every combination of constraints.
 
 Decides what a segment costs at least under each combination, and finds the schedules that can be
-best for given places of the fmaps that it reads from memory (docs/model/search.md section 7).
+best for given places of the fmaps that it reads from memory (docs/model/search.md section 6.2).
 Segments of equal layers on equal nodes share a space.
 """
 
