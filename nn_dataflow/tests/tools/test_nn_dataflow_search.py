@@ -266,14 +266,18 @@ def test_aliases_and_prefixes(words, field):
         ),
         (
             "--enable",
-            "--enable: could be --enable-access-forwarding or --enable-gbuf-sharing or "
-            "--enable-save-writeback",
+            (
+                "--enable: could be --enable-access-forwarding or --enable-gbuf-sharing or "
+                "--enable-save-writeback"
+            ),
         ),
         ("--disable", "--disable: could be --disable-bypass or --disable-interlayer-opt"),
         (
             "--layer-pipeline",
-            "--layer-pipeline: could be --layer-pipeline-max-degree or "
-            "--layer-pipeline-time-overhead",
+            (
+                "--layer-pipeline: could be --layer-pipeline-max-degree or "
+                "--layer-pipeline-time-overhead"
+            ),
         ),
         ("--i", "--i: could be --ifmaps-partition or --interlayer-partition"),
         ("--ba 4", "--ba: could be --basic-interlayer-partition or --batch or --batch-partition"),
@@ -292,8 +296,10 @@ def test_aliases_and_prefixes(words, field):
         ("--enable-magic", "unrecognized arguments: --enable-magic"),
         (
             "--b",
-            "--b: could be --basic-interlayer-partition or --batch or --batch-partition or "
-            "--bus-width",
+            (
+                "--b: could be --basic-interlayer-partition or --batch or --batch-partition or "
+                "--bus-width"
+            ),
         ),
         ("zfnet", "unrecognized arguments: zfnet"),
         ("--batch", "--batch: expected one argument"),
