@@ -16,7 +16,7 @@ from .blocking_model import BlockingModel
 from .blocking_search import frontier
 from .blocking_space import BlockingSpace
 from .columns import take
-from .loop_blocking import allowed, solved_points, solves
+from .loop_blocking import allowed_schemes, solved_points, solves
 from .loop_blocking_space import FREE
 from .search_effort import SearchEffort
 from .segment_times import group_counts
@@ -90,6 +90,10 @@ class MappingSpace:
         other._require(tops)  # noqa: SLF001 (one of this class)
         return other
 
+    def may_allow(self, tops: TopLoops) -> bool:
+        """Whether some scheme may be as required, as far as is known without a search."""
+        return not self.solved or bool(allowed_schemes(self._free_points, tops).any())
+
     def _require(self, tops: TopLoops) -> None:
         """Bound the schemes that are as required."""
         self.tops = tops
@@ -100,7 +104,8 @@ class MappingSpace:
         if self.solved:
             if tops == FREE:
                 self._free_points = solved_points(self.model, cost, options)
-            self._solved_points = points = allowed(self._free_points, tops)
+            points = take(self._free_points, allowed_schemes(self._free_points, tops))
+            self._solved_points = points
             self.bound = float(points.cost.min(initial=np.inf)) + self.op_cost
             self.min_time = int(points.time.min(initial=2**62))
         else:
