@@ -107,19 +107,17 @@ def _layer(
         sources.append(link.neighbour_source.sp_idx)
     if link.local_source:
         sources.append(OWN)
-    readers = dict.fromkeys(other.sp_idx for other in link.neighbour_destinations)
-    destinations = (
-        *([MEMORY] if link.memory_destination else []),
-        *readers,
-        *([OWN] if link.local_destination else []),
-    )
+    destinations: list[str | int] = [MEMORY] if link.memory_destination else []
+    destinations += dict.fromkeys(other.sp_idx for other in link.neighbour_destinations)
+    if link.local_destination:
+        destinations.append(OWN)
     return SegmentLayer(
         link.layer,
         layer,
-        # What lasts as long as one of the groups of samples ends with the last of them, which is
-        # what the model's time inside the nodes says of the whole segment.
+        # The first group of samples starts after its share of the wait, and the last one ends as
+        # the model's time inside the nodes says of the whole segment.
         start=layer.ts_xb // timing.bat_ngrp,
         end=node_time(layer.td_xb, timing.critical_time, timing.bat_ngrp),
         ifmaps_from=tuple(sources),
-        ofmaps_to=destinations,
+        ofmaps_to=tuple(destinations),
     )
