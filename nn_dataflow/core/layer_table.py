@@ -171,10 +171,15 @@ class LayerTable:
             return None
         return int(self._space.row_mapping[row])
 
-    def wanted(self, column: int) -> Job | None:
-        """The search without which `refine` cannot go on, if there is any."""
+    def wanted(self, column: int, most: float = float("inf")) -> Job | None:
+        """The search without which `refine` cannot go on, if there is any.
+
+        None if at least `most` array mappings were searched and some schedule is known.
+        """
         number = self._next(column)
         if number is None or self._is_cheap(number):
+            return None
+        if len(self._found) >= most and np.isfinite(self._least_found[column]):
             return None
         mapping = self._space.under(number, self.tops)
         hop_costs = self.bounds.step.hop_costs[number]
@@ -185,15 +190,17 @@ class LayerTable:
         is_known = number in self._under or self.tops == FREE
         return not is_known and not self._space.mappings[number].solved
 
-    def search(self, may_matter: Callable[[Floats], Bools]) -> Schedules:
+    def search(self, may_matter: Callable[[Floats], Bools], *, known_only: bool) -> Schedules:
         """Search all array mappings of which bounds may matter; give the schedules that may.
 
         Parameters
         ----------
         may_matter
             Tells it of metrics, (n, k) to (n,).
+        known_only
+            Whether to give just the schedules that are known.
         """
-        while True:
+        while not known_only:
             rows = np.flatnonzero(np.isfinite(self._lower[:, COST]))
             rows = rows[may_matter(self._lower[rows])]
             if not len(rows):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from .data_layout import DataLayout
-from .layer_space import fmap_range
+from .places import fmap_range
 from .partition_scheme import PartitionScheme
 from .placement import Placement
 

@@ -16,7 +16,7 @@ from .data_layout import DataLayout
 from .layer import ConvLayer
 from .inter_layer_pipeline import InterLayerPipeline
 from .layer_order import schedule_order
-from .layer_space import fmap_range
+from .places import fmap_range
 from .map_strategy import MapStrategy
 from .network import Network
 from .network_search import NetworkSearch

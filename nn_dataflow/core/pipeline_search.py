@@ -36,7 +36,10 @@ if TYPE_CHECKING:
 MAX_TOGETHER = 64
 
 # Searches of array mappings in segments, at most; combinations that need more are given up.
-MAX_SEARCHED = 1 << 16
+MAX_SEARCHED = 1 << 14
+
+# Array mappings of a layer that are searched to find the likely path.
+FEW = 4
 
 # Prefixes kept per position by passes that look for a better limit.
 GUIDED_PREFIXES = 16
@@ -114,6 +117,7 @@ class PipelineSearch:
         self.tables: list[SegmentPoints] = []
         self._numbers: dict[int, int] = {}
         self._dropped = 0
+        self._complete = True
         self._combinations: dict[int, Ints] = {}
 
     @property
@@ -130,15 +134,17 @@ class PipelineSearch:
         path = self._settled_path()
         if not path:
             return []
+        self._known_only = True
         guided = self._pass(self._along(path), GUIDED_PREFIXES)
         self._lower_limit(guided)
+        alive = self._settled_alive()
+        self._known_only = not self._complete
         for space in self.spaces:
             space.forget_points()
         # What the next pass finds holds for the last one too: its limit is only lower.
-        alive = self._settled_alive()
         better = self._pass(alive, GUIDED_PREFIXES)
         self._lower_limit(better)
-        exact = self._pass(self._alive(), MAX_PREFIXES)
+        exact = self._pass(self._alive() if self._complete else alive, MAX_PREFIXES)
         return self._best([guided, better, exact])
 
     def count(self, effort: SearchEffort) -> None:
@@ -193,17 +199,18 @@ class PipelineSearch:
         while True:
             bounds = self._edge_bounds()[self._guiding]
             path = self._shortest(bounds)
-            if not self._refined([(self.edges[n].space, best) for n, best in path]):
+            if not self._refined([(self.edges[n].space, best) for n, best in path], FEW):
                 return path
 
-    def _refined(self, combinations: Sequence[tuple[SegmentSpace, int]]) -> bool:
+    def _refined(self, combinations: Sequence[tuple[SegmentSpace, int]], most: float) -> bool:
         """Look closer at combinations; say whether there was anything to look at.
 
-        What they can do without a search comes first; then they search together.
+        What they can do without a search comes first; then they search together, up to `most`
+        array mappings of each layer.
         """
         if any([space.refine(number) for space, number in combinations]):
             return True
-        jobs = [job for space, number in combinations for job in space.wanted(number)]
+        jobs = [job for space, number in combinations for job in space.wanted(number, most)]
         self.workers.search(list({job[:2]: job for job in jobs}.values()))
         self.num_searched += len(jobs)
         return bool(jobs)
@@ -266,7 +273,7 @@ class PipelineSearch:
                 return alive
             if self.num_searched > MAX_SEARCHED:
                 return self._given_up(alive, settled)
-            if not self._refined(best):
+            if not self._refined(best, np.inf):
                 settled.update((id(space), number) for space, number in best)
 
     def _best_open(
@@ -286,6 +293,7 @@ class PipelineSearch:
 
     def _given_up(self, alive: Sequence[Ints], settled: set[tuple[int, int]]) -> list[Ints]:
         """Only the combinations that are settled; count the others."""
+        self._complete = False
         kept = []
         for edge, combinations in zip(self.edges, alive, strict=True):
             known = [n for n in combinations.tolist() if (id(edge.space), n) in settled]
@@ -351,7 +359,13 @@ class PipelineSearch:
         for group in groups_of_equal(seen):
             places = tuple(seen[group[0]].tolist())
             key = id(edge.space)
-            points = edge.space.points(self._combinations[key], places, rests[key], self.limit)
+            points = edge.space.points(
+                self._combinations[key],
+                places,
+                rests[key],
+                self.limit,
+                known_only=self._known_only,
+            )
             extended = self._joined(before, group, number, points)
             kept = self._may_matter(extended, edge.end)
             if kept.any():

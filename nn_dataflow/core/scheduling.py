@@ -16,7 +16,8 @@ from . import loop_enum as le
 from .cost import Cost
 from .data_layout import DataLayout
 from .layer import Layer
-from .layer_space import LayerSpace, fmap_range
+from .layer_space import LayerSpace
+from .places import fmap_range
 from .loop_blocking import gen_loopblocking
 from .loop_blocking_scheme import LoopBlockingScheme
 from .loop_blocking_space import FREE, TopLoops

@@ -230,15 +230,21 @@ class SegmentSpace:
             self._lower = None
         return any(changed)
 
-    def wanted(self, number: int) -> list[Job]:
-        """Searches without which `refine` cannot go on."""
-        jobs = (table.wanted(self._guiding()) for table in self.tables_of(number))
+    def wanted(self, number: int, most: float) -> list[Job]:
+        """Searches without which `refine` cannot go on, up to `most` in a layer."""
+        jobs = (table.wanted(self._guiding(), most) for table in self.tables_of(number))
         return [job for job in jobs if job is not None]
 
     # Schedules
 
     def points(
-        self, alive: Ints, places: tuple[int, ...], rest: LowerBounds, limit: SearchLimit
+        self,
+        alive: Ints,
+        places: tuple[int, ...],
+        rest: LowerBounds,
+        limit: SearchLimit,
+        *,
+        known_only: bool,
     ) -> SegmentPoints:
         """Schedules that can be best.
 
@@ -251,9 +257,11 @@ class SegmentSpace:
         rest, limit
             What layers outside of the segment cost at least, (r,) for several positions in the
             network; schedules beyond the limit at all of them are left out.
+        known_only
+            Whether to look only at schedules that are known.
         """
         if places not in self._points:
-            allowance = _Allowance(self, rest, limit)
+            allowance = _Allowance(self, rest, limit, known_only=known_only)
             begin = 0
             found = []
             for grid in self.grids:
@@ -306,7 +314,10 @@ class SegmentSpace:
             rest, time = others[value], times[value]
             if np.isfinite(time):
                 table = self.table(position, tops)
-                own = table.search(lambda metric, r=rest, t=time: allowance.metric(metric, r, t))
+                own = table.search(
+                    lambda metric, r=rest, t=time: allowance.metric(metric, r, t),
+                    known_only=allowance.known_only,
+                )
                 found.append(own._replace(value=np.full(len(own.cost), value)))
         return join(found)
 
@@ -442,7 +453,10 @@ class SegmentSpace:
 class _Allowance:
     """What schedules of a segment may cost, given what is outside of it."""
 
-    def __init__(self, space: SegmentSpace, rest: LowerBounds, limit: SearchLimit) -> None:
+    def __init__(
+        self, space: SegmentSpace, rest: LowerBounds, limit: SearchLimit, *, known_only: bool
+    ) -> None:
+        self.known_only = known_only
         self.space = space
         self.rest = rest
         self.limit = limit
