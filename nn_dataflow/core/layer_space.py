@@ -35,9 +35,8 @@ if TYPE_CHECKING:
     from .loop_blocking_space import TopLoops
     from .map_strategy import MapStrategy
     from .mapping_space import MappingSpace, Setting
-    from .node_region import NodeRegion
     from .partition_array import PartitionArray
-    from .resource import Resource
+    from .placement import Placement
 
     Ints = NDArray[np.int64]
     Floats = NDArray[np.floating[Any]]

@@ -99,7 +99,7 @@ class LayerBounds:
         lower[bounds.row] = self.metric(self.from_best(bounds), bounds.time, np.zeros(1))
 
     def metric(self, cost: Floats, time: Any, dram: Any) -> Floats:
-        """Columns that are bounded: energy, times, and sums of energy and weighted times, (n, k)."""
+        """Columns that are bounded: energy, times, and sums of energy and weighted times."""
         columns = np.empty((len(cost), 3 + 2 * len(self.weights)))
         columns[:, COST], columns[:, TIME], columns[:, DRAM] = cost, time, dram
         for number, weight in enumerate(self.weights):
@@ -171,15 +171,10 @@ class LayerTable:
             return None
         return int(self._space.row_mapping[row])
 
-    def wanted(self, column: int, most: float = float("inf")) -> Job | None:
-        """The search without which `refine` cannot go on, if there is any.
-
-        None if at least `most` array mappings were searched and some schedule is known.
-        """
+    def wanted(self, column: int) -> Job | None:
+        """The search without which `refine` cannot go on, if there is any."""
         number = self._next(column)
         if number is None or self._is_cheap(number):
-            return None
-        if len(self._found) >= most and np.isfinite(self._least_found[column]):
             return None
         mapping = self._space.under(number, self.tops)
         hop_costs = self.bounds.step.hop_costs[number]
@@ -190,17 +185,15 @@ class LayerTable:
         is_known = number in self._under or self.tops == FREE
         return not is_known and not self._space.mappings[number].solved
 
-    def search(self, may_matter: Callable[[Floats], Bools], *, known_only: bool) -> Schedules:
+    def search(self, may_matter: Callable[[Floats], Bools]) -> Schedules:
         """Search all array mappings of which bounds may matter; give the schedules that may.
 
         Parameters
         ----------
         may_matter
             Tells it of metrics, (n, k) to (n,).
-        known_only
-            Whether to give just the schedules that are known.
         """
-        while not known_only:
+        while True:
             rows = np.flatnonzero(np.isfinite(self._lower[:, COST]))
             rows = rows[may_matter(self._lower[rows])]
             if not len(rows):

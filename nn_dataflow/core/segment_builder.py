@@ -18,7 +18,8 @@ from .layer_space import LayerSpace
 from .mapping_space import MappingPool, Setting
 from .network_step import PlaceHops, Source, Step
 from .places import MemoryPlaces, distinct_places, fmap_range, is_single_place
-from .segment_space import SegmentGoal, SegmentLayer, SegmentSpace
+from .segment_bounds import SegmentGoal, SegmentLayer
+from .segment_space import SegmentSpace
 from .segment_states import Role
 
 if TYPE_CHECKING:
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from .layer_space import HopCosts
     from .map_strategy import MapStrategy
     from .network import Network
-    from .node_region import NodeRegion
     from .option import Option
     from .partition_array import PartitionArray
     from .pipeline_dependency import LayerLinks
