@@ -52,6 +52,7 @@ class Schedules(NamedTuple):
     bat: Ints  # (n,) groups of samples
     ifm: Ints  # (n,) groups of ifmaps
     ofm: Ints  # (n,) groups of ofmaps
+    value: Ints  # (n,) number of the values of the symbols that the constraint has
 
 
 class LayerTable:
@@ -157,7 +158,7 @@ class LayerTable:
             for mapping in mappings:
                 self._look_at(mapping, refresh=False)
             self._refresh()
-        kept = [_NOTHING]
+        kept = [NO_SCHEDULES]
         for found in self._found.values():
             whole = self.metric(self._from_best(found), found.time, found.dram)
             kept.append(take(found, may_matter(whole)))
@@ -190,10 +191,11 @@ class LayerTable:
                 bat=timed.groups.bat[found.point],
                 ifm=timed.groups.ifm[found.point],
                 ofm=timed.groups.ofm[found.point],
+                value=np.zeros_like(found.row),
             )
         if refresh:
             self._refresh()
 
 
 _NONE = np.zeros(0, dtype=np.int64)
-_NOTHING = Schedules(np.zeros(0), *(_NONE,) * 9)
+NO_SCHEDULES = Schedules(np.zeros(0), *(_NONE,) * 10)

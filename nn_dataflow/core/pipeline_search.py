@@ -115,6 +115,9 @@ class PipelineSearch:
             return []
         guided = self._pass(self._along(path), GUIDED_PREFIXES)
         self._lower_limit(guided)
+        for space in self.spaces:
+            space.forget_points()
+        # What the next pass finds holds for the last one too: its limit is only lower.
         alive = self._settled_alive()
         better = self._pass(alive, GUIDED_PREFIXES)
         self._lower_limit(better)
@@ -237,8 +240,7 @@ class PipelineSearch:
         """Extend prefixes by segments, position by position; give those at every position."""
         self._alive()
         rests = self._rests_of_spaces(alive)
-        for space in self.spaces:
-            space.forget_points()
+        self._combinations = self._of_spaces(alive)
         num_columns = self.num_layers + 1
         starts = np.arange(self.num_starts)
         places = np.full((self.num_starts, num_columns), -1, dtype=np.int64)
@@ -253,10 +255,17 @@ class PipelineSearch:
             found = [
                 extended
                 for number in by_end[end]
-                for extended in self._extended(history, number, alive[number], rests)
+                for extended in self._extended(history, number, rests)
             ]
             history.append(self._kept(end, join(found), most) if found else _no_prefixes(num_columns))
         return history
+
+    def _of_spaces(self, alive: Sequence[Ints]) -> dict[int, Ints]:
+        """Combinations to look at of every space: those of any segment that has it."""
+        by_space: dict[int, list[Ints]] = {}
+        for edge, combinations in zip(self.edges, alive, strict=True):
+            by_space.setdefault(id(edge.space), []).append(combinations)
+        return {key: np.unique(np.concatenate(several)) for key, several in by_space.items()}
 
     def _rests_of_spaces(self, alive: Sequence[Ints]) -> dict[int, LowerBounds]:
         """What the rest of the network costs at least, at all places of equal segments."""
@@ -270,7 +279,6 @@ class PipelineSearch:
         self,
         history: Sequence[Prefixes],
         number: int,
-        combinations: Ints,
         rests: dict[int, LowerBounds],
     ) -> list[Prefixes]:
         """Extensions of prefixes by a segment."""
@@ -282,13 +290,12 @@ class PipelineSearch:
         seen = before.places[:, edge.sources]
         for group in groups_of_equal(seen):
             places = tuple(seen[group[0]].tolist())
-            for combination in combinations.tolist():
-                points = edge.space.points(combination, places, rests[id(edge.space)], self.limit)
-                if len(points.cost):
-                    extended = self._joined(before, group, number, points)
-                    kept = self._may_matter(extended, edge.end)
-                    if kept.any():
-                        found.append(take(extended, kept))
+            key = id(edge.space)
+            points = edge.space.points(self._combinations[key], places, rests[key], self.limit)
+            extended = self._joined(before, group, number, points)
+            kept = self._may_matter(extended, edge.end)
+            if kept.any():
+                found.append(take(extended, kept))
         return found
 
     def _joined(

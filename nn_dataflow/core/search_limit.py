@@ -83,7 +83,8 @@ class SearchLimit:
         cost, time, total = bounds
         one, two = goal_keys(cost, time, self.goal)
         if total is not None and weight:
-            ends = np.minimum(cost * (total - cost) / weight, (total - weight * time) * time)
+            with np.errstate(invalid="ignore"):  # infinite bounds stay so
+                ends = np.minimum(cost * (total - cost) / weight, (total - weight * time) * time)
             one = np.where(cost + weight * time < total, ends, one)
         return one, two
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from .constraint_grid import ConstraintGrid
 from .layer import ConvLayer
 from .layer_space import LayerSpace, distinct_places, fmap_range, is_single_place
 from .mapping_space import MappingPool, Setting
@@ -269,7 +270,8 @@ class SegmentBuilder:
             system.reduced(self._top_factors(segment, layers))
             for system in segment.constraint_systems()
         ]
-        return SegmentSpace(layers, systems, num, self.goal, whole_network=whole)
+        grids = [ConstraintGrid(system) for system in systems]
+        return SegmentSpace(layers, grids, num, self.goal, whole_network=whole)
 
     def _memory_source(
         self, layer: Layer, is_layer: bool, column: int, nodes: Resource | None

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from .columns import take
-from .layer_table import COST, DRAM, TIME, LayerTable, weighted
+from .columns import join, take
+from .layer_table import COST, DRAM, NO_SCHEDULES, TIME, LayerTable, weighted
 from .search_limit import LowerBounds
 from .segment_states import States, extend, unbeaten_rows, unbeaten_states
 
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from .constraint_grid import ConstraintGrid
     from .layer_table import Schedules
     from .loop_blocking_space import TopLoops
     from .network_step import Step
-    from .pipeline_system import ConstraintSystem
     from .search_limit import SearchLimit
     from .segment_states import Role
 
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     Floats = NDArray[np.floating[Any]]
     Bools = NDArray[np.bool_]
 
-# Partial schedules of a segment under one combination, at most; more are given up and counted.
-MAX_STATES = 1 << 12
+# Partial schedules of a segment, at most; more are given up and counted.
+MAX_STATES = 1 << 14
 
 
 class SegmentLayer(NamedTuple):
@@ -94,54 +94,6 @@ class SegmentPoints(NamedTuple):
     scheme: Ints  # (n, k)
 
 
-class Combinations:
-    """The combinations of constraints of one system, laid out as a grid of symbol values.
-
-    Parameters
-    ----------
-    system
-        Constraints in terms of symbols.
-
-    Attributes
-    ----------
-    shape
-        Number of values per symbol.
-    tops
-        By layer: distinct requirements on its top level of loops.
-    which
-        By layer: the requirement in each combination, an array that broadcasts over the grid.
-    """
-
-    def __init__(self, system: ConstraintSystem) -> None:
-        names = list(system.symbols)
-        self.shape = tuple(len(values) for values in system.symbols.values())
-        self.tops: list[list[TopLoops]] = []
-        self.which: list[Ints] = []
-        for terms in (terms for group in system.terms for terms in group):
-            own = terms.symbols()
-            shape = [n if name in own else 1 for name, n in zip(names, self.shape, strict=True)]
-            tops = []
-            for index in np.ndindex(*shape):
-                picked = zip(names, index, strict=True)
-                values = {name: system.symbols[name][n] for name, n in picked}
-                tops.append(terms.constraint(values).top_loops())
-            distinct = list(dict.fromkeys(tops))
-            self.tops.append(distinct)
-            self.which.append(np.array([distinct.index(t) for t in tops], int).reshape(shape))
-
-    @property
-    def num(self) -> int:
-        """Number of combinations."""
-        return int(np.prod(self.shape, dtype=np.int64))
-
-    def tops_of(self, combination: int) -> list[TopLoops]:
-        """What is required of each layer in a combination."""
-        return [
-            tops[int(np.broadcast_to(which, self.shape).flat[combination])]
-            for tops, which in zip(self.tops, self.which, strict=True)
-        ]
-
-
 class SegmentSpace:
     """All schedules of a segment, or of several that are equal but for names.
 
@@ -149,7 +101,7 @@ class SegmentSpace:
     ----------
     layers
         Its layers in scheduling order.
-    systems
+    grids
         Constraints on them; their combinations together are the space.
     num_sources
         Places of fmaps in memory that it reads.
@@ -160,8 +112,6 @@ class SegmentSpace:
 
     Attributes
     ----------
-    grids
-        Combinations per system.
     num_dropped
         Partial schedules given up for their number.
     """
@@ -169,7 +119,7 @@ class SegmentSpace:
     def __init__(
         self,
         layers: Sequence[SegmentLayer],
-        systems: Sequence[ConstraintSystem],
+        grids: Sequence[ConstraintGrid],
         num_sources: int,
         goal: SegmentGoal,
         *,
@@ -180,26 +130,24 @@ class SegmentSpace:
         self.num_sources = num_sources
         self.goal = goal
         self.whole_network = whole_network
-        self.grids = [Combinations(system) for system in systems]
-        self.num_combinations = sum(grid.num for grid in self.grids)
+        self.grids = grids
         self.num_dropped = 0
         self.num_groups = sum(role.begins_group for role in self.roles)
-        self.weights: tuple[float, ...] = ()
-        self._tables: dict[tuple[int, TopLoops], LayerTable] = {}
-        self._lower: LowerBounds | None = None
-        self._points: dict[object, SegmentPoints] = {}
+        self.set_weight(0)
 
     def set_weight(self, weight: float) -> None:
-        """Bound also the energy plus the time with a weight; forget all bounds so far."""
+        """Bound also the energy plus the time with a weight; forget all that is known."""
         self.weight = weight
         self.weights = tuple(dict.fromkeys([self.goal.idle, self.goal.idle + weight]))
-        self._tables.clear()
-        self._points.clear()
-        self._lower = None
+        self._tables: dict[tuple[int, TopLoops], LayerTable] = {}
+        self._points: dict[object, SegmentPoints] = {}
+        self._within: dict[tuple[int, int], Schedules] = {}
+        self._lower: LowerBounds | None = None
 
     def forget_points(self) -> None:
-        """Forget the schedules found, for another limit or other places in the network."""
+        """Forget the schedules found, for other places of the segment in the network."""
         self._points.clear()
+        self._within.clear()
 
     def table(self, layer: int, tops: TopLoops) -> LayerTable:
         """Schedules of a layer under a requirement."""
@@ -211,42 +159,48 @@ class SegmentSpace:
             )
         return self._tables[key]
 
+    # Bounds
+
     def lower(self) -> LowerBounds:
         """Lower bounds of all combinations, those of all systems behind each other."""
         if self._lower is None:
-            parts = [self._grid_lower(grid) for grid in self.grids]
-            self._lower = LowerBounds(*(np.concatenate(column) for column in zip(*parts)))
+            parts = [self._bounds(self._totals(grid)) for grid in self.grids]
+            columns = zip(*parts, strict=True)
+            self._lower = LowerBounds(*(np.concatenate([c.ravel() for c in col]) for col in columns))
         return self._lower
 
-    def _grid_lower(self, grid: Combinations) -> tuple[Floats, Floats, Floats]:
-        """Lower bounds of the combinations of a system (energy, time, and weighted sum)."""
-        total: Any = 0
+    def least(self, grid: ConstraintGrid, layer: int) -> Floats:
+        """Least metric of a layer, over the values of its symbols."""
+        least = [self.table(layer, tops).least for tops in grid.tops[layer]]
+        return np.array(least)[grid.which[layer]]
+
+    def _totals(self, grid: ConstraintGrid) -> tuple[Floats, Floats]:
+        """Over the grid: sum of the layers' least metrics, and most cycles of a spatial group."""
+        total: Any = np.zeros((*grid.shape, 1))
         group_time: Any = 0
         longest: Any = 0
-        for number, (tops, which) in enumerate(zip(grid.tops, grid.which, strict=True)):
-            least = np.array([self.table(number, t).least for t in tops])[which]
+        for number, role in enumerate(self.roles):
+            least = self.least(grid, number)
             total = total + least
-            if self.roles[number].begins_group:
-                group_time = 0
-            group_time = group_time + least[..., TIME]
+            group_time = least[..., TIME] + (0 if role.begins_group else group_time)
             longest = np.maximum(longest, group_time)
+        return total, np.broadcast_to(longest, grid.shape)
+
+    def _bounds(self, totals: tuple[Floats, Floats]) -> LowerBounds:
+        """Bounds on energy, time and weighted sum from sums of metrics and times of groups."""
+        total, longest = totals
         time = np.maximum(longest, total[..., DRAM])
         sums = []
         for number, weight in enumerate(self.weights):
             mixed = weighted(total[..., COST], weight, time)
-            for column in self._columns(number):
+            for column in _columns(number):
                 mixed = np.maximum(mixed, total[..., column])
-            sums.append(np.broadcast_to(mixed, grid.shape).ravel())
-        return sums[0], np.broadcast_to(time, grid.shape).ravel(), sums[-1]
-
-    @staticmethod
-    def _columns(number: int) -> tuple[int, int]:
-        """Columns of a metric with the sum of energy and time of weight `number`."""
-        return 3 + 2 * number, 4 + 2 * number
+            sums.append(mixed)
+        return LowerBounds(sums[0], time, sums[-1])
 
     def _guiding(self) -> int:
         """Column of the layers' metric by which combinations are looked at first."""
-        return TIME if self.goal.goal == "d" else self._columns(len(self.weights) - 1)[0]
+        return TIME if self.goal.goal == "d" else _columns(len(self.weights) - 1)[0]
 
     def combination(self, number: int) -> tuple[int, int]:
         """System, and combination of it, of a combination of the whole space."""
@@ -267,72 +221,127 @@ class SegmentSpace:
             self._lower = None
         return changed
 
+    # Schedules
+
     def points(
-        self, number: int, places: tuple[int, ...], rest: LowerBounds, limit: SearchLimit
+        self, alive: Ints, places: tuple[int, ...], rest: LowerBounds, limit: SearchLimit
     ) -> SegmentPoints:
-        """Schedules of a combination that can be best.
+        """Schedules that can be best.
 
         Parameters
         ----------
-        number
-            The combination.
+        alive
+            Combinations to look at, ascending.
         places
             Where the fmaps lie that the segment reads from memory.
         rest, limit
             What layers outside of the segment cost at least, (r,) for several positions in the
             network; schedules beyond the limit at all of them are left out.
         """
-        key = (number, places)
-        if key not in self._points:
-            self._points[key] = self._find_points(number, places, _Allowance(self, rest, limit))
-        return self._points[key]
+        if places not in self._points:
+            allowance = _Allowance(self, rest, limit)
+            begin = 0
+            found = []
+            for grid in self.grids:
+                own = alive[(alive >= begin) & (alive < begin + grid.num)] - begin
+                begin += grid.num
+                if len(own):
+                    found.append(self._find_points(grid, own, places, allowance))
+            self._points[places] = self._best_points(join(found))
+        return self._points[places]
 
     def _find_points(
-        self, number: int, places: tuple[int, ...], allowance: _Allowance
+        self, grid: ConstraintGrid, alive: Ints, places: tuple[int, ...], allowance: _Allowance
     ) -> SegmentPoints:
-        system, combination = self.combination(number)
-        tables = [
-            self.table(layer, tops)
-            for layer, tops in enumerate(self.grids[system].tops_of(combination))
-        ]
-        least = np.array([table.least for table in tables])
-        states = States.start(len(self.layers))
-        for position, table in enumerate(tables):
-            others = np.delete(least, position, axis=0)
-            schedules = table.search(lambda own: allowance.metric(own, others))
-            later = least[position + 1 :].sum(axis=0)
-            states = self._extended(states, position, schedules, places)
-            states = take(states, allowance.partial(states, later))
-            states = self._unbeaten(states, position)
+        """Schedules under the combinations of one system."""
+        states = States.start(len(self.layers), len(grid.shape))
+        is_alive = np.zeros(grid.num, dtype=bool)
+        is_alive[alive] = True
+        is_alive = is_alive.reshape(grid.shape)
+        for position in range(len(self.layers)):
+            schedules = self._schedules(grid, is_alive, position, allowance)
+            states = self._extended(states, position, schedules, grid, places)
+            states = take(states, allowance.partial(states, self._later(grid, position, states)))
+            states = self._unbeaten(states, position, grid)
             if not len(states.cost):
                 break
         return self._finished(states)
 
+    def _schedules(
+        self, grid: ConstraintGrid, is_alive: Bools, position: int, allowance: _Allowance
+    ) -> Schedules:
+        """Schedules of a layer, under all values of its symbols, that may be within the limit.
+
+        They do not depend on where the fmaps lie, so they are found once.
+        """
+        key = (self.grids.index(grid), position)
+        if key not in self._within:
+            self._within[key] = self._find_schedules(grid, is_alive, position, allowance)
+        return self._within[key]
+
+    def _find_schedules(
+        self, grid: ConstraintGrid, is_alive: Bools, position: int, allowance: _Allowance
+    ) -> Schedules:
+        total, longest = self._totals(grid)
+        with np.errstate(invalid="ignore"):  # what is not alive may be infinite
+            rest = total - self.least(grid, position)
+        others = grid.least_of(position, np.where(is_alive[..., None], rest, np.inf))
+        times = grid.least_of(position, np.where(is_alive, longest, np.inf))
+        found = [NO_SCHEDULES]
+        for value, tops in grid.values_of(position):
+            rest, time = others[value], times[value]
+            if np.isfinite(time):
+                table = self.table(position, tops)
+                own = table.search(lambda metric, r=rest, t=time: allowance.metric(metric, r, t))
+                found.append(own._replace(value=np.full(len(own.cost), value)))
+        return join(found)
+
+    def _later(self, grid: ConstraintGrid, position: int, states: States) -> Floats:
+        """Least metric of all layers behind a position, for the symbol values of states."""
+        total: Any = np.zeros((1,) * len(grid.shape) + (1 + max(_columns(len(self.weights) - 1)),))
+        for number in range(position + 1, len(self.layers)):
+            total = total + self.least(grid, number)
+        return grid.pick(total, states.symbols)
+
     def _extended(
-        self, states: States, position: int, schedules: Schedules, places: tuple[int, ...]
+        self,
+        states: States,
+        position: int,
+        schedules: Schedules,
+        grid: ConstraintGrid,
+        places: tuple[int, ...],
     ) -> States:
         """Extend all states by all schedules of a layer that can be best for their places."""
         layer = self.layers[position]
         space = layer.step.space
         part = space.row_part[schedules.row]
+        sources = layer.step.sources
         at = [
             np.full(len(states.cost), places[column])
             if column < self.num_sources
             else states.chip[:, column - self.num_sources]
-            for column in layer.step.sources
+            for column in sources
         ]
-        seen, which = _distinct(np.stack(at, axis=1) if at else np.zeros((len(states.cost), 0)))
-        found: list[tuple[Ints, Ints, Floats]] = []
-        for number, sources in enumerate(seen.tolist()):
-            hops = layer.step.ifmap_hops([int(place) for place in sources])
-            energy = schedules.cost + space.setting.cost.noc_hop * schedules.scale * hops[part]
-            kept = self._unbeaten_schedules(position, schedules, part, energy)
-            own = np.flatnonzero(which == number)
+        axes = grid.axes[position]
+        columns = np.stack([*at, *states.symbols[:, axes].T, np.zeros(len(states.cost), int)], 1)
+        values = grid.symbols_of(position, schedules.value)
+        seen, which = np.unique(columns, axis=0, return_inverse=True)
+        which = which.reshape(-1)
+        none = np.zeros(0, dtype=np.int64)
+        found: list[tuple[Ints, Ints, Floats]] = [(none, none, np.zeros(0))]
+        for number, row in enumerate(seen.tolist()):
+            hops = layer.step.ifmap_hops(row[: len(sources)])
+            known = np.array(row[len(sources) : -1], dtype=np.int64)
+            fits = np.flatnonzero(((known < 0) | (values[:, axes] == known)).all(axis=1))
+            own = take(schedules, fits)
+            energy = own.cost + space.setting.cost.noc_hop * own.scale * hops[part[fits]]
+            kept = self._unbeaten_schedules(position, own, part[fits], energy)
+            old = np.flatnonzero(which == number)
             found.append(
-                (np.repeat(own, len(kept)), np.tile(kept, len(own)), np.tile(energy[kept], len(own)))
+                (np.repeat(old, len(kept)), np.tile(fits[kept], len(old)), np.tile(energy[kept], len(old)))
             )
         old, new, energy = (np.concatenate(column) for column in zip(*found, strict=True))
-        return extend(
+        extended = extend(
             states,
             position,
             self.roles,
@@ -344,13 +353,15 @@ class SegmentSpace:
             ),
             (old, new),
         )
+        symbols = np.where(extended.symbols < 0, values[new], extended.symbols)
+        return extended._replace(symbols=symbols)
 
     def _unbeaten_schedules(
         self, position: int, schedules: Schedules, part: Ints, energy: Floats
     ) -> Ints:
         """Schedules of a layer that can be best from given places, whatever the other layers do."""
         layer = self.layers[position]
-        equal = [np.zeros_like(schedules.bat)]
+        equal = [schedules.value]
         if len(self.layers) > 1:
             equal.append(schedules.bat)
         if layer.role.producers:
@@ -373,7 +384,8 @@ class SegmentSpace:
     def _has_limit(self) -> bool:
         return self.goal.max_overhead < float("inf")
 
-    def _unbeaten(self, states: States, position: int) -> States:
+    def _unbeaten(self, states: States, position: int, grid: ConstraintGrid) -> States:
+        states = states._replace(symbols=grid.still_needed(position, states.symbols))
         states = unbeaten_states(
             states,
             position,
@@ -397,17 +409,20 @@ class SegmentSpace:
             kept = segment_time <= most * (1 + 1e-9)
             states, time = take(states, kept), time[kept]
         cost = states.cost + self.goal.idle * time
-        kept_rows = unbeaten_rows(
-            states.memory,
-            cost,
-            time[:, None],
+        return SegmentPoints(cost, time, states.memory, states.row, states.scheme)
+
+    def _best_points(self, points: SegmentPoints) -> SegmentPoints:
+        """Schedules that not enough others with equal places beat, equal ones once."""
+        _, first = np.unique(np.concatenate([points.row, points.scheme], 1), axis=0, return_index=True)
+        points = take(points, np.sort(first))
+        kept = unbeaten_rows(
+            points.memory,
+            points.cost,
+            points.time[:, None],
             cost_first=self.goal.goal == "e",
             num=self.goal.num,
         )
-        states = take(states, kept_rows)
-        return SegmentPoints(
-            cost[kept_rows], time[kept_rows], states.memory, states.row, states.scheme
-        )
+        return take(points, kept)
 
 
 class _Allowance:
@@ -418,43 +433,34 @@ class _Allowance:
         self.rest = rest
         self.limit = limit
 
-    def metric(self, own: Floats, others: Floats) -> Bools:
-        """Which schedules of a layer may matter, from metrics (n, k) and those of other layers."""
-        total = own + others.sum(axis=0)
-        time = np.maximum(np.maximum(own[:, TIME], others[:, TIME].max(initial=0)), total[:, DRAM])
-        sums = []
-        for number, weight in enumerate(self.space.weights):
-            mixed = weighted(total[:, COST], weight, time)
-            for column in self.space._columns(number):  # noqa: SLF001 (of this module)
-                mixed = np.maximum(mixed, total[:, column])
-            sums.append(mixed)
-        return self._any_within(sums[0], time, sums[-1])
+    def metric(self, own: Floats, others: Floats, longest: float) -> Bools:
+        """Which schedules of a layer may matter.
+
+        Parameters
+        ----------
+        own
+            Metrics of the schedules, (n, k).
+        others, longest
+            Least sum of the metrics of other layers, and most cycles of a spatial group.
+        """
+        totals = own + others, np.maximum(own[:, TIME], longest)
+        return self._any_within(self.space._bounds(totals))  # noqa: SLF001 (of this module)
 
     def partial(self, states: States, later: Floats) -> Bools:
         """Which partial schedules may matter, with the least metric of the layers to come."""
-        cost = states.cost + later[COST]
-        time = np.maximum(states.busy_time(), states.dram + later[DRAM])
+        cost = states.cost + later[..., COST]
+        time = np.maximum(states.busy_time(), states.dram + later[..., DRAM])
         ends = self.space.weights[0], self.space.weights[-1]
         one, two = (weighted(cost, weight, time) for weight in ends)
-        return self._any_within(one, time, two)
+        return self._any_within(LowerBounds(one, time, two))
 
-    def _any_within(self, cost: Floats, time: Any, mixed: Floats) -> Bools:
-        weight = self.space.weight
-        rest = self.rest
-        whole = LowerBounds(
-            cost[:, None] + rest.cost,
-            time[:, None] + rest.time,
-            None if rest.mixed is None else mixed[:, None] + rest.mixed,
-        )
-        within: Bools = self.limit.within(whole, weight).any(axis=1)
+    def _any_within(self, own: LowerBounds) -> Bools:
+        whole = (column[:, None] + other for column, other in zip(own, self.rest, strict=True))
+        within: Bools = self.limit.within(LowerBounds(*whole), self.space.weight).any(axis=1)
         return within
 
 
-def _distinct(columns: NDArray[Any]) -> tuple[NDArray[Any], Ints]:
-    """Distinct rows, and which of them every row is."""
-    if not columns.shape[1]:
-        return columns[:1], np.zeros(len(columns), dtype=np.int64)
-    rows, which = np.unique(columns, axis=0, return_inverse=True)
-    return rows, which.reshape(-1)
-
+def _columns(number: int) -> tuple[int, int]:
+    """Columns of a metric with the sums of energy and time of weight `number`."""
+    return 3 + 2 * number, 4 + 2 * number
 

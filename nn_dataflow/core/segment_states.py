@@ -72,16 +72,17 @@ class States(NamedTuple):
     memory: Ints  # (m, k) place of the ofmaps in memory, -1 if they do not go there
     row: Ints  # (m, k) partition and array mapping
     scheme: Ints  # (m, k) loop blocking scheme
+    symbols: Ints  # (m, symbols) index of the value of each symbol, -1 where it does not matter
 
     @classmethod
-    def start(cls, num_layers: int) -> States:
+    def start(cls, num_layers: int, num_symbols: int) -> States:
         """The state before the first layer."""
         zero = np.zeros(1, dtype=np.int64)
         each = np.zeros((1, num_layers), dtype=np.int64)
         one = each + 1
         return cls(
             np.zeros(1), zero, np.zeros(1), zero, zero, zero, zero, each, each, one, each,
-            each - 1, each, each,
+            each - 1, each, each, np.full((1, num_symbols), -1),
         )  # fmt: skip
 
     def busy_time(self) -> Ints:
@@ -175,7 +176,7 @@ def unbeaten_states(
     """
     alive = [n for n in range(position + 1) if roles[n].last_use > position]
     group = position if roles[position].ends_group else _first_of_group(position, roles)
-    equal = [*states.memory[:, : position + 1].T]
+    equal = [*states.memory[:, : position + 1].T, *states.symbols.T]
     if len(roles) > 1:
         equal.append(states.bat)
     less = [states.dram, states.critical, states.end]
