@@ -463,6 +463,7 @@ class TooManyError(Exception):
     """There are too many schedules to walk over them."""
 
 
+@functools.lru_cache(maxsize=1 << 12)
 def moved_to(layout: DataLayout, region: NodeRegion) -> DataLayout:
     """The same fmaps on other nodes, split as far as these allow."""
     return DataLayout(
