@@ -65,6 +65,15 @@ class Timed(NamedTuple):
     ofm: int
 
 
+class Scheme(NamedTuple):
+    """A loop blocking scheme of an array mapping of a partition, as far as the segment sees it."""
+
+    mapping: int
+    top: tuple[int, ...]
+    order: tuple[int, ...]
+    timed: Timed
+
+
 class Running(NamedTuple):
     """A segment up to a layer."""
 
@@ -176,6 +185,10 @@ class PipelineOracle:
     distinct
         Whether to leave out schemes for which equivalent ones stand, and the second way to run a
         scheme where filters may be pinned or not, so that all schedules differ.
+    unbeaten
+        Whether to leave out schemes if another one of the same array mapping and constraint is as
+        good in energy, time and time of the memory: those that only help to keep to a limit of the
+        overhead, since the layer would take longer by itself.
     max_states
         How many partial schedules may be looked at before `TooManyError`.
     """
@@ -190,6 +203,7 @@ class PipelineOracle:
         strategy: Any,
         *,
         distinct: bool = False,
+        unbeaten: bool = False,
         max_states: float = math.inf,
     ) -> None:
         self.network = network
@@ -199,6 +213,7 @@ class PipelineOracle:
         self.options = options
         self.strategy = strategy
         self.distinct = distinct
+        self.unbeaten = unbeaten
         self.max_states = max_states
         self.num_states = 0
         pipeline = InterLayerPipeline(network, batch_size, resource)
@@ -380,22 +395,42 @@ class PipelineOracle:
             layer = self.network[name]
             for part in rs.partitions(layer, self.batch_size, resource.proc_region, self.options):
                 layout = rs.fmap_layout(layer, self.batch_size, resource.dst_data_region, part)
-                for timed, cost in self._of_part(
-                    layer, resource, near, part, DataLayout.concat(*sources), layout
-                ).items():
-                    if constraint.is_valid_top_bl(*timed[:2]):
-                        merged = timed[2], rs.placement(layout)
-                        known = found[merged][1] if merged in found else ()
-                        found[merged] = layout, self._least(known, cost)
+                for one, cost in self._allowed(
+                    constraint,
+                    self._of_part(layer, resource, near, part, DataLayout.concat(*sources), layout),
+                ):
+                    merged = one.timed, rs.placement(layout)
+                    known = found[merged][1] if merged in found else ()
+                    found[merged] = layout, self._least(known, cost)
             self._schedules[key] = [
                 (timed, layout, costs) for (timed, _), (layout, costs) in found.items()
             ]
         return self._schedules[key]
 
+    def _allowed(
+        self, constraint: Any, schemes: dict[Scheme, Costs]
+    ) -> Iterator[tuple[Scheme, Costs]]:
+        """Schemes of a partition that a constraint allows."""
+        found = [
+            (one, costs)
+            for one, costs in schemes.items()
+            if constraint.is_valid_top_bl(one.top, one.order)
+        ]
+        for one, costs in found:
+            if not self.unbeaten or not any(
+                other.mapping == one.mapping
+                and other is not one
+                and other_costs[0] <= costs[0] * (1 + REL_TOL)
+                and other.timed.time <= one.timed.time
+                and other.timed.dram <= one.timed.dram
+                for other, other_costs in found
+            ):
+                yield one, costs
+
     def _of_part(
         self, layer: Any, resource: Any, near: float, part: Any, source: Any, layout: Any
-    ) -> dict[Any, Costs]:
-        """Schedules of a partition scheme: top level of loops and times, to energies."""
+    ) -> dict[Scheme, Costs]:
+        """Schemes of a partition, and their energies."""
         key = (layer, resource, near, part, rs.placement(source), rs.placement(layout))
         if key in self._of_parts:
             return self._of_parts[key]
@@ -416,14 +451,14 @@ class PipelineOracle:
             groups = tuple(sharing.groups_of(bufshr))
         node_layer, node_batch, occupancy = part.part_layer(layer, self.batch_size)
         mapping = self.strategy(node_layer, node_batch, occupancy, resource.dim_array)
-        found: dict[Any, Costs] = {}
-        for nld in mapping.gen_nested_loop_desc():
+        found: dict[Scheme, Costs] = {}
+        for number, nld in enumerate(mapping.gen_nested_loop_desc()):
             for one in blocked(
                 nld, resource, self.cost, self.options, near, groups, distinct=self.distinct
             ):
                 moved = sum(h * f for h, f in zip(hops, one.fetch, strict=True)) + one.moved
                 timed = Timed(one.time, one.dram, one.node, *group_counts(one.top, one.nest))
-                place = one.top, one.order, timed
+                place = Scheme(number, one.top, one.order, timed)
                 cost = one.cost + self.cost.noc_hop * moved
                 found[place] = self._least(found.get(place, ()), (cost,))
         self._of_parts[key] = found

@@ -248,33 +248,21 @@ def test_several_best_schedules(case, goal, num):
 @given(searches(), st.sampled_from(GOALS), st.sampled_from((0, 0.1, 0.5)))
 @settings(max_examples=12)
 def test_limited_overhead(case, goal, overhead):
-    """Never better than the best that keeps to it, nor worse than without pipelines.
+    """Within the limit, and as good as the best of what is looked at.
 
-    Slower schemes of a layer are not looked at just to make the overhead of the segment look
-    smaller, so the best of all may be missed; but not if it is the best without the limit.
+    A scheme of a layer is not looked at if it only makes the layer slower by itself, in comparison
+    with which the segment then has less overhead; so the best of all may be missed.
     """
-    free = with_options(case, opt_goal=goal)
-    case = with_options(free, layer_pipeline_time_ovhd=overhead)
+    case = with_options(case, opt_goal=goal, layer_pipeline_time_ovhd=overhead)
     best = rp.best_values(goal, all_values(case), 1)
+    looked_at = rp.best_values(goal, all_values(case, unbeaten=True), 1)
     found = searched(case)
     keys = keys_of(goal, found)
     assert len(keys) == len(best)
-    for scheme, key in zip(found, keys, strict=True):
-        assert is_at_most(best[0], key)
-        alone = searched(with_options(case, **dict.fromkeys(BOTH, False)))
-        assert all(is_at_most(key, other) for other in keys_of(goal, alone))
-        assert all(
-            timing.time_overhead <= overhead + 1e-8
-            for timing in scheme.segment_timing_list
-            if len(timing.layer2idx) > 1
-        )
-        unlimited = searched(free)[0]
-        if all(
-            timing.time_overhead <= overhead
-            for timing in unlimited.segment_timing_list
-            if len(timing.layer2idx) > 1
-        ):
-            assert rs.close(key, keys_of(goal, [unlimited])[0])
+    assert all(map(is_at_most, best, keys))
+    assert all(map(is_at_most, keys, looked_at))
+    for timing in (timing for scheme in found for timing in scheme.segment_timing_list):
+        assert len(timing.layer2idx) == 1 or timing.time_overhead <= overhead + 1e-8
 
 
 # What is found holds together.
