@@ -66,6 +66,7 @@ class _Found(NamedTuple):
 
     cost: float
     time: int
+    dram: int  # cycles of the memory where they count by themselves, else 0
     fetch: tuple[int, ...]
     key: int
     case: int
@@ -96,6 +97,8 @@ def frontier(
     num: int,
     effort: SearchEffort,
     share_cost: float = 0,
+    *,
+    split_times: bool = False,
 ) -> Points:
     """Schemes that can be among the `num` best for some hop costs.
 
@@ -117,10 +120,13 @@ def frontier(
     share_cost
         Energy of moving a word a hop between nodes that share buffers. How they do is worked out
         for schemes that can still win without it.
+    split_times
+        Whether the cycles of the memory count besides those in all, as for layers that share the
+        memory with others; for goal 'ed'.
     """
     # With a variant that keeps and one that streams the filters, a scheme counts once.
     variants = 2 if space.model.may_pin and num > 1 else 1
-    archive = _Archive(space, hop_costs, goal, num * variants, share_cost)
+    archive = _Archive(space, hop_costs, goal, num * variants, share_cost, split_times)
     num_built = int(space.case_sizes(fitting=False).sum())
     sizes = space.case_sizes(fitting=True).tolist()
     effort.candidates += space.num_candidates()
@@ -160,12 +166,14 @@ class _Archive:
         goal: str,
         num: int,
         share_cost: float,
+        split_times: bool,
     ) -> None:
         self.space = space
         self.share_cost = share_cost if space.model.bufshr is not None else 0
         self.hop_costs = hop_costs
         self.goal = goal
         self.num = num
+        self.split_times = split_times and goal == "ed" and not space.flat_time
         self.rivals: list[_Rival] = []
         self.beaten: Ints = np.where(np.isfinite(space.case_costs), 0, num)
 
@@ -188,6 +196,7 @@ class _Archive:
         case_costs = case_costs + space.idle * space.case_times
         limit = found.cost + TIE * abs(found.cost)
         comparable = (space.case_times >= found.time) | (self.goal == "e")
+        comparable &= space.case_drams >= found.dram
         self.beaten += (case_costs > limit) & comparable
         rival = _Rival(found, limit, columns, least, cheaper, case_costs, comparable)
         self.rivals.append(rival)
@@ -219,17 +228,17 @@ class _Archive:
         effort.evaluated += num_fitting
         if not num_fitting:
             return fits.size
-        time = space.times(box)
+        time, dram = space.times(box)
         total = self._total(space.costs, box, time)
         alive = fits.copy()
         beaten = np.zeros(alive.shape, dtype=np.int64)
         for rival in self.rivals:
-            self._mark(rival, case, box, total, time, alive, beaten)
+            self._mark(rival, case, box, total, time, dram, alive, beaten)
         while alive.any():
             place = self._pick(case, box, total, time, alive)
-            rival = self.add(self._found(case, box, place, total, time))
+            rival = self.add(self._found(case, box, place, total, time, dram))
             alive[place] = False
-            self._mark(rival, case, box, total, time, alive, beaten)
+            self._mark(rival, case, box, total, time, dram, alive, beaten)
         return fits.size
 
     def _total(self, columns: Sequence[Floats], box: Sequence[Ints], time: Ints) -> Floats:
@@ -245,6 +254,7 @@ class _Archive:
         box: Sequence[Ints],
         total: Floats,
         time: Ints,
+        dram: Ints,
         alive: Bools,
         beaten: Ints,
     ) -> None:
@@ -257,6 +267,8 @@ class _Archive:
         worse = least > rival.limit
         if not self.space.flat_time and self.goal != "e":
             worse &= time >= found.time
+        if self.split_times:
+            worse &= dram >= found.dram
         if self.goal == "d":
             worse |= time > found.time
         at = np.nonzero(alive & ~worse)
@@ -264,7 +276,7 @@ class _Archive:
             equal = (least[at] == total[at]) & (total[at] <= rival.limit)
             equal &= total[at] >= found.cost - TIE * abs(found.cost)
             later = (time[at] == found.time) & (self._key(case, box, at) > found.key)
-            worse[at] = equal & (later | (time[at] > found.time))
+            worse[at] = equal & (later | (time[at] > found.time)) & (dram[at] >= found.dram)
         beaten += worse
         alive &= beaten < self.num
 
@@ -294,13 +306,20 @@ class _Archive:
         return tuple(int(index[best]) for index in at)
 
     def _found(
-        self, case: int, box: Sequence[Ints], place: tuple[int, ...], total: Floats, time: Ints
+        self,
+        case: int,
+        box: Sequence[Ints],
+        place: tuple[int, ...],
+        total: Floats,
+        time: Ints,
+        dram: Ints,
     ) -> _Found:
         entry = tuple(int(entries[index]) for entries, index in zip(box, place, strict=True))
         fetch = [int(self.space.tables[lpe].fetch[entry[lpe], 0]) for lpe in LOOP_OF_CATEGORY]
         key = self._key(case, box, tuple(np.array([index]) for index in place))
         cost = float(total[place]) + self._sharing_cost(case, entry)
-        return _Found(cost, int(time[place]), tuple(fetch), int(key[0]), case, entry)
+        memory = int(dram[place]) if self.split_times else 0
+        return _Found(cost, int(time[place]), memory, tuple(fetch), int(key[0]), case, entry)
 
     def _sharing_cost(self, case: int, entry: tuple[int, ...]) -> float:
         """Energy of the words that move between nodes that share buffers."""
@@ -345,6 +364,8 @@ class _Archive:
             self.hop_costs[dce] * max(0, one.fetch[dce] - other.fetch[dce]) for dce in range(de.NUM)
         )
         margin = TIE * abs(one.cost)
+        if one.dram > other.dram:
+            return False
         if other.cost - saved > one.cost + margin:
             return self.goal == "e" or one.time <= other.time
         if saved or other.cost < one.cost - margin:

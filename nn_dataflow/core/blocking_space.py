@@ -106,7 +106,8 @@ class BlockingSpace:
         self.least = [least_of_roles(c, t) for c, t in zip(self.costs, self.tables, strict=True)]
         self.case_costs = self.over_cases(self.least) + self.fixed_cost
         self.bound = float(self.case_costs.min())
-        self.case_times = self._case_times()
+        self.case_drams = self._case_drams()
+        self.case_times = np.maximum(self.case_drams, self.proc_time)
         self.min_time = int(self.case_times.min())
 
     def _price(self, lpe: int, table: LoopTable, cost: Cost) -> None:
@@ -155,15 +156,16 @@ class BlockingSpace:
             total = total + least[lpe][self.roles[lpe][1]]
         return total
 
-    def _case_times(self) -> Ints:
+    def _case_drams(self) -> Ints:
+        """Least cycles of the memory per case."""
         if self.flat_time:
-            return np.full(len(self.cases), self.proc_time)
+            return np.zeros(len(self.cases), dtype=np.int64)
         drams = self.over_cases(
             [least_of_roles(c, t) for c, t in zip(self.drams, self.tables, strict=True)]
         )
         drams = np.where(np.isfinite(drams), drams * (1 - ROUNDING), 0.0)
         cycles: Ints = self.model.dram_cycles(drams)
-        return np.maximum(cycles, self.proc_time)
+        return cycles
 
     def num_candidates(self) -> int:
         """Schemes of the stated space: all factor triples with all orders."""
@@ -206,18 +208,20 @@ class BlockingSpace:
         lpe = LOOP_OF_CATEGORY[dce]
         return self.stored[lpe][box[lpe]]
 
-    def times(self, box: Sequence[Ints]) -> Ints:
-        """Cycles of the schemes of a box."""
+    def times(self, box: Sequence[Ints]) -> tuple[Ints, Ints]:
+        """Cycles of the schemes of a box: in all, and of the memory."""
         shape = [len(entries) for entries in box]
         if self.flat_time:
-            return np.broadcast_to(np.int64(self.proc_time), shape)
+            zero = np.broadcast_to(np.int64(0), shape)
+            return zero + self.proc_time, zero
         dram: Any = 0
         bus: Any = 0
         for lpe in LOOP_OF_CATEGORY:  # summed as the model does, to the last digit
             dram = dram + along(lpe, self.drams[lpe][box[lpe]])
             bus = np.maximum(bus, along(lpe, self.buses[lpe][box[lpe]]))
-        time = np.maximum(self.model.dram_cycles(dram), self.model.bus_cycles(bus))
-        return np.broadcast_to(np.maximum(time, self.proc_time), shape)
+        cycles = np.broadcast_to(self.model.dram_cycles(dram), shape)
+        time = np.maximum(cycles, self.model.bus_cycles(bus))
+        return np.maximum(time, self.proc_time), cycles
 
 
 def along(lpe: int, column: NDArray[Any]) -> NDArray[Any]:

@@ -122,23 +122,32 @@ def share(
     weights = [
         model.total[me.GBUF][d] * (model.num_nodes // model.groups[d]) for d in range(de.NUM)
     ]
-    best: tuple[_Key, tuple[int, ...], list[_Moves]] | None = None
+    known: dict[object, _Moves] = {}
+
+    def moves_of(dce: int, size: int, bs_perm: tuple[int, ...], perm: tuple[int, ...]) -> _Moves:
+        key = dce, size, bs_perm, perm
+        if key not in known:
+            known[key] = _moves(
+                model, bufshr, dce, size, bl_ts, fetch, nest, splits, bs_perm, perm
+            )
+        return known[key]
+
+    best: tuple[_Key, tuple[int, ...]] | None = None
     for order, subgrp in enumerate(_subgroups(model, words, whole)):
+        spread = [dce for dce in range(de.NUM) if subgrp[dce] > 1]  # nothing else moves
         for bs_perm in permutations(nest.flexible):
             for perm in permutations(nest.flexible):
-                moves = [
-                    _moves(model, bufshr, d, subgrp[d], bl_ts, fetch, nest, splits, bs_perm, perm)
-                    for d in range(de.NUM)
-                ]
                 total = np.zeros(len(splits))
-                for weight, move in zip(weights, moves, strict=True):
-                    total = total + weight * (move.rot + move.wide)
+                for dce in spread:
+                    move = moves_of(dce, subgrp[dce], bs_perm, perm)
+                    total = total + weights[dce] * (move.rot + move.wide)
                 index = int(np.argmin(total))
                 key = (float(total[index]), order, index, bs_perm, perm)
                 if best is None or key < best[0]:
-                    best = key, subgrp, [take(move, index) for move in moves]
+                    best = key, subgrp
     assert best is not None
-    (_, _, index, bs_perm, perm), subgrp, chosen = best
+    (_, _, index, bs_perm, perm), subgrp = best
+    chosen = [take(moves_of(d, subgrp[d], bs_perm, perm), index) for d in range(de.NUM)]
     return _result(nest, splits[index].tolist(), bs_perm, perm, subgrp, chosen, weights)
 
 

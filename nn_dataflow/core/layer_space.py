@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
     Ints = NDArray[np.int64]
     Floats = NDArray[np.floating[Any]]
+    Bools = NDArray[np.bool_]
     HopCosts = Sequence[tuple[float, ...]]
 
 
@@ -122,6 +123,7 @@ class LayerSpace:
         self._no_choices = Choices(np.zeros(0), none, none, none, none)
         self.pool = MappingPool() if pool is None else pool
         self._loop_counts: Ints | None = None
+        self._possible: dict[TopLoops, Bools] = {}
         self._find_mappings(map_strategy, tops)
         self.effort.partitions = num
         self.effort.mappings = len(self.row_part)
@@ -196,6 +198,16 @@ class LayerSpace:
             {int(n) for count in set(column.tolist()) for n in divisors(count)}
             for column in self.loop_counts().T
         ]
+
+    def possible(self, tops: TopLoops) -> Bools:
+        """Array mappings that may have a scheme as required."""
+        if tops not in self._possible:
+            factors = np.maximum(tops.factors, 1)
+            divides: Bools = (self.loop_counts() % factors == 0).all(axis=1)
+            for number in np.flatnonzero(divides).tolist():
+                divides[number] = self.mappings[number].may_allow(tops)
+            self._possible[tops] = divides
+        return self._possible[tops]
 
     def under(self, mapping: int, tops: TopLoops) -> MappingSpace:
         """An array mapping under other requirements on the top level of loops."""

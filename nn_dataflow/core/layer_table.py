@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Schedules of one layer of a segment under one constraint, looked at as far as needed.
 
-Decides which array mappings of the layer are searched (docs/model/search.md section 7): rows of
+Decides which array mappings of the layer are searched (docs/model/search.md section 6.2): rows of
 partition and array mapping begin with bounds that hold under any constraint, get those of their
 own constraint when they may be the best, and are searched when they still may.
 """
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from .columns import join, take
+from .loop_blocking_space import FREE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -55,75 +56,96 @@ class Schedules(NamedTuple):
     value: Ints  # (n,) number of the values of the symbols that the constraint has
 
 
-class LayerTable:
-    """Schedules of a layer under a constraint.
+_NONE = np.zeros(0, dtype=np.int64)
+NO_SCHEDULES = Schedules(np.zeros(0), *(_NONE,) * 10)
+
+
+class LayerBounds:
+    """Bounds on the rows of a layer that hold under any constraint.
 
     Parameters
     ----------
     step
         The layer, with the hops from its producers.
-    tops
-        What is required of the top level of loops.
     min_hops
         Least word-hops of a pass over the ifmaps, per partition.
     weights
         Weights of the time in sums with the energy that are bounded as well.
     share
         Share of the time of a segment that the layer's own time counts for in such a sum.
+
+    Attributes
+    ----------
+    lower
+        Metric of every row, (rows, k); infinite where nothing fits.
     """
 
     def __init__(
-        self,
-        step: Step,
-        tops: TopLoops,
-        min_hops: Floats,
-        weights: Sequence[float],
-        share: float,
+        self, step: Step, min_hops: Floats, weights: Sequence[float], share: float
     ) -> None:
         self.step = step
-        self.tops = tops
         self.min_hops = min_hops
         self.weights = weights
         self.share = share
         space = step.space
-        self._bound, self._time = space.row_bound, space.row_time
-        self._open = self._divisible() & np.isfinite(self._bound)
-        self._under: set[int] = set()
-        self._found: dict[int, Schedules] = {}
-        self._refresh()
+        self.lower = np.full((len(space.row_part), 3 + 2 * len(weights)), np.inf)
+        self.lower_rows(self.lower, np.arange(len(self.lower)), space.row_bound, space.row_time)
 
-    def _divisible(self) -> Bools:
-        """Rows whose loop counts the required factors divide."""
-        space = self.step.space
-        factors = np.maximum(self.tops.factors, 1)
-        divides: Bools = (space.loop_counts() % factors == 0).all(axis=1)
-        return divides[space.row_mapping]
+    def lower_rows(self, lower: Floats, rows: Ints, row_bound: Floats, row_time: Ints) -> None:
+        """Put the metric of some rows into `lower`, from bounds on energy and time of all rows."""
+        bounds = self.step.space.bounds(rows, row_bound, row_time)
+        lower[rows] = np.inf
+        lower[bounds.row] = self.metric(self.from_best(bounds), bounds.time, np.zeros(1))
 
     def metric(self, cost: Floats, time: Any, dram: Any) -> Floats:
         """Columns that are bounded: energy, times, and sums of energy and weighted times, (n, k)."""
-        columns = [cost, time, dram]
-        for weight in self.weights:
-            columns.append(weighted(cost, weight * self.share, time))
-            columns.append(weighted(cost, weight, dram))
-        return np.stack(np.broadcast_arrays(*columns), axis=1).astype(float)
+        columns = np.empty((len(cost), 3 + 2 * len(self.weights)))
+        columns[:, COST], columns[:, TIME], columns[:, DRAM] = cost, time, dram
+        for number, weight in enumerate(self.weights):
+            columns[:, 3 + 2 * number] = weighted(cost, weight * self.share, time)
+            columns[:, 4 + 2 * number] = weighted(cost, weight, dram)
+        return columns
 
-    def _refresh(self) -> None:
-        """Find the least of all columns, over bounds and over schedules."""
-        bounds = self.step.space.bounds(np.flatnonzero(self._open), self._bound, self._time)
-        self._bounded = bounds
-        self._lower = self.metric(self._from_best(bounds), bounds.time, np.zeros(1))
-        self._least_found = np.full(self._lower.shape[1], np.inf)
-        for found in self._found.values():
-            whole = self.metric(self._from_best(found), found.time, found.dram)
-            self._least_found = np.minimum(self._least_found, whole.min(axis=0, initial=np.inf))
-        self.least: Floats = np.minimum(self._least_found, self._lower.min(axis=0, initial=np.inf))
-
-    def _from_best(self, choices: Choices | Schedules) -> Floats:
+    def from_best(self, choices: Choices | Schedules) -> Floats:
         """Energy of schedules if the ifmaps are where it is best for them."""
         space = self.step.space
         base = choices.cost if isinstance(choices, Schedules) else choices.base
         hops: Floats = choices.scale * self.min_hops[space.row_part[choices.row]]
         return base + space.setting.cost.noc_hop * hops
+
+
+class LayerTable:
+    """Schedules of a layer under a constraint.
+
+    Parameters
+    ----------
+    bounds
+        The layer, and bounds under any constraint.
+    tops
+        What is required of the top level of loops.
+
+    Attributes
+    ----------
+    least
+        Least of every column of the metric, over bounds and schedules.
+    """
+
+    def __init__(self, bounds: LayerBounds, tops: TopLoops) -> None:
+        self.bounds = bounds
+        self.tops = tops
+        self._space = bounds.step.space
+        self._lower = bounds.lower.copy()
+        possible = self._space.possible(tops)
+        self._lower[~possible[self._space.row_mapping]] = np.inf
+        self._under: set[int] = set()
+        self._found: list[Schedules] = []
+        self._metrics: list[Floats] = []
+        self._least_found = np.full(self._lower.shape[1], np.inf)
+        self.least: Floats
+        self._find_least()
+
+    def _find_least(self) -> None:
+        self.least = np.minimum(self._least_found, self._lower.min(axis=0, initial=np.inf))
 
     def refine(self, column: int, *, search: bool) -> bool:
         """Look at rows until the least of a column is that of a schedule; say whether any was.
@@ -132,14 +154,16 @@ class LayerTable:
         """
         changed = False
         while len(self._lower):
-            index = int(self._lower[:, column].argmin())
-            mapping = int(self.step.space.row_mapping[self._bounded.row[index]])
-            if self._lower[index, column] >= self._least_found[column]:
+            row = int(self._lower[:, column].argmin())
+            mapping = int(self._space.row_mapping[row])
+            if self._lower[row, column] >= self._least_found[column]:
                 break
             if not search and mapping in self._under:
                 break
             self._look_at(mapping)
             changed = True
+        if changed:
+            self._find_least()
         return changed
 
     def search(self, may_matter: Callable[[Floats], Bools]) -> Schedules:
@@ -148,54 +172,52 @@ class LayerTable:
         Parameters
         ----------
         may_matter
-            Tells it of rows of bounded columns, (n, k) to (n,).
+            Tells it of metrics, (n, k) to (n,).
         """
-        while len(self._lower):
-            rows = self._bounded.row[may_matter(self._lower)]
-            mappings = np.unique(self.step.space.row_mapping[rows]).tolist()
-            if not mappings:
+        while True:
+            rows = np.flatnonzero(np.isfinite(self._lower[:, COST]))
+            rows = rows[may_matter(self._lower[rows])]
+            if not len(rows):
                 break
-            for mapping in mappings:
-                self._look_at(mapping, refresh=False)
-            self._refresh()
-        kept = [NO_SCHEDULES]
-        for found in self._found.values():
-            whole = self.metric(self._from_best(found), found.time, found.dram)
-            kept.append(take(found, may_matter(whole)))
-        schedules = join(kept)
+            for mapping in np.unique(self._space.row_mapping[rows]).tolist():
+                self._look_at(mapping)
+        self._find_least()
+        kept = [
+            take(found, may_matter(metric))
+            for found, metric in zip(self._found, self._metrics, strict=True)
+        ]
+        schedules = join([NO_SCHEDULES, *kept])
         return take(schedules, np.lexsort((schedules.scheme, schedules.row)))
 
-    def _look_at(self, number: int, *, refresh: bool = True) -> None:
+    def _look_at(self, number: int) -> None:
         """Bound an array mapping under the constraint, or search it if that was done."""
-        space = self.step.space
+        space = self._space
         rows = np.flatnonzero(space.row_mapping == number)
         mapping = space.under(number, self.tops)
-        if number not in self._under:
+        if number not in self._under and self.tops != FREE and not mapping.solved:
             self._under.add(number)
-            self._bound, self._time = self._bound.copy(), self._time.copy()
-            self._bound[rows], self._time[rows] = mapping.bound, mapping.min_time
-            self._open[rows] &= np.isfinite(mapping.bound)
-        else:
-            self._open[rows] = False
-            points = mapping.points(self.step.hop_costs[number], space.effort)
-            timed = space.pool.timed(mapping, points)
-            found = space.searched(rows, mapping, points)
-            self._found[number] = Schedules(
-                cost=found.base,
-                time=found.time,
-                dram=timed.dram[found.point],
-                node=timed.node[found.point],
-                scale=found.scale,
-                row=found.row,
-                scheme=timed.scheme[found.point],
-                bat=timed.groups.bat[found.point],
-                ifm=timed.groups.ifm[found.point],
-                ofm=timed.groups.ofm[found.point],
-                value=np.zeros_like(found.row),
-            )
-        if refresh:
-            self._refresh()
-
-
-_NONE = np.zeros(0, dtype=np.int64)
-NO_SCHEDULES = Schedules(np.zeros(0), *(_NONE,) * 10)
+            row_bound = np.full(len(space.row_bound), mapping.bound)
+            row_time = np.full(len(space.row_bound), mapping.min_time)
+            self.bounds.lower_rows(self._lower, rows, row_bound, row_time)
+            return
+        self._lower[rows] = np.inf
+        points = mapping.points(self.bounds.step.hop_costs[number], space.effort)
+        timed = space.pool.timed(mapping, points)
+        choices = space.searched(rows, mapping, points)
+        found = Schedules(
+            cost=choices.base,
+            time=choices.time,
+            dram=timed.dram[choices.point],
+            node=timed.node[choices.point],
+            scale=choices.scale,
+            row=choices.row,
+            scheme=timed.scheme[choices.point],
+            bat=timed.groups.bat[choices.point],
+            ifm=timed.groups.ifm[choices.point],
+            ofm=timed.groups.ofm[choices.point],
+            value=np.zeros_like(choices.row),
+        )
+        metric = self.bounds.metric(self.bounds.from_best(found), found.time, found.dram)
+        self._found.append(found)
+        self._metrics.append(metric)
+        self._least_found = np.minimum(self._least_found, metric.min(axis=0, initial=np.inf))

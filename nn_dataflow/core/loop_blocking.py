@@ -65,10 +65,10 @@ def solves(model: BlockingModel, options: Option) -> bool:
     return bool(options.sw_solve_loopblocking) and model.related == CONV_RELATED
 
 
-def allowed(points: Points, tops: TopLoops) -> Points:
-    """Schemes that are as required at the top level of loops."""
+def allowed_schemes(points: Points, tops: TopLoops) -> Bools:
+    """Which schemes are as required at the top level of loops, (n,)."""
     tables = zip(points.bl_ts[:, 0].tolist(), points.bl_ords[:, 0].tolist(), strict=True)
-    return take(points, np.array([tops.allow(ts, ords) for ts, ords in tables], dtype=bool))
+    return np.array([tops.allow(ts, ords) for ts, ords in tables], dtype=bool)
 
 
 def solved_points(model: BlockingModel, cost: Cost, options: Option) -> Points:
@@ -126,7 +126,8 @@ def gen_loopblocking(
     tops = constraint.top_loops()
     solved = solves(model, options)
     if solved:
-        points = allowed(solved_points(model, cost, options), tops)
+        points = solved_points(model, cost, options)
+        points = take(points, allowed_schemes(points, tops))
     else:
         space = BlockingSpace(model, cost, tops)
         no_hops = (0.0,) * de.NUM

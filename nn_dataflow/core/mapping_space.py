@@ -16,7 +16,7 @@ from .blocking_model import BlockingModel
 from .blocking_search import frontier
 from .blocking_space import BlockingSpace
 from .columns import take
-from .loop_blocking import allowed, solved_points, solves
+from .loop_blocking import allowed_schemes, solved_points, solves
 from .loop_blocking_space import FREE
 from .search_effort import SearchEffort
 from .segment_times import group_counts
@@ -46,12 +46,15 @@ class Setting(NamedTuple):
     near_ifmaps
         Share of the ifmaps in the buffers of the nodes themselves while the rest comes from the
         source region; 0 where all come from there.
+    split_times
+        Whether the cycles of the memory count besides those in all.
     """
 
     resource: Resource
     cost: Cost
     options: Option
     near_ifmaps: float = 0
+    split_times: bool = False
 
 
 class MappingSpace:
@@ -77,7 +80,7 @@ class MappingSpace:
         self.nld = nld
         self.bufshr = bufshr
         self.setting = setting
-        resource, cost, options, near_ifmaps = setting
+        resource, cost, options, near_ifmaps, _ = setting
         self.model = BlockingModel(nld, resource, options, bufshr, near_ifmaps)
         self.solved = solves(self.model, options)
         self.op_cost: float = cost.mac_op * nld.total_ops() * self.model.num_nodes
@@ -90,17 +93,22 @@ class MappingSpace:
         other._require(tops)  # noqa: SLF001 (one of this class)
         return other
 
+    def may_allow(self, tops: TopLoops) -> bool:
+        """Whether some scheme may be as required, as far as is known without a search."""
+        return not self.solved or bool(allowed_schemes(self._free_points, tops).any())
+
     def _require(self, tops: TopLoops) -> None:
         """Bound the schemes that are as required."""
         self.tops = tops
         self._found: dict[tuple[float, ...], Points] = {}
         self.num_reused = 0
         self.num_searched = 0
-        _, cost, options, _ = self.setting
+        cost, options = self.setting.cost, self.setting.options
         if self.solved:
             if tops == FREE:
                 self._free_points = solved_points(self.model, cost, options)
-            self._solved_points = points = allowed(self._free_points, tops)
+            points = take(self._free_points, allowed_schemes(self._free_points, tops))
+            self._solved_points = points
             self.bound = float(points.cost.min(initial=np.inf)) + self.op_cost
             self.min_time = int(points.time.min(initial=2**62))
         else:
@@ -118,7 +126,15 @@ class MappingSpace:
             self.num_searched += 1
             goal, num = self.setting.options.opt_goal, self.setting.options.ntops
             share_cost = self.setting.cost.noc_hop
-            self._found[hop_costs] = frontier(self.space, hop_costs, goal, num, effort, share_cost)
+            self._found[hop_costs] = frontier(
+                self.space,
+                hop_costs,
+                goal,
+                num,
+                effort,
+                share_cost,
+                split_times=self.setting.split_times,
+            )
         return self._found[hop_costs]
 
     def job(self, hop_costs: tuple[float, ...]) -> MappingJob:

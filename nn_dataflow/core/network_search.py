@@ -164,7 +164,7 @@ class NetworkSearch:
                     place=step.place[part],
                     num_places=step.num_places,
                     sources=step.sources,
-                    tables=[hop_cost * hops for hops in step.hops],
+                    tables=[hop_cost * np.asarray(hops) for hops in step.hops],
                 )
             )
         return factors

@@ -51,6 +51,17 @@ class Source(NamedTuple):
     parts: PartitionArray
     number: int
 
+    def hops_to(self, space: LayerSpace, channel: int) -> Floats:
+        """Word-hops of a pass from each place to each partition of a layer, (K, partitions).
+
+        `channel` is the first of the layer's channels that the fmaps are.
+        """
+        placement = None
+        if not space.no_hops:
+            frng = fmap_range(self.layer, space.batch_size, channel)
+            placement = Placement.of_schemes(frng, self.region, self.parts)
+        return space.ifmap_hops(placement, len(self.parts))
+
     def layout(self, place: int, batch_size: int) -> DataLayout:
         """Layout of the fmaps at one of their places."""
         return DataLayout(
@@ -58,6 +69,34 @@ class Source(NamedTuple):
             regions=(self.region,),
             parts=(PartitionScheme.of_row(self.parts, place),),
         )
+
+
+class PlaceHops:
+    """Word-hops of a pass over some ifmaps, from places that are looked at when asked for.
+
+    Indexed by the place, it gives the hops to each partition, like a table (places, partitions).
+
+    Parameters
+    ----------
+    space
+        The layer that reads the fmaps.
+    pieces
+        Where they come from, with the first of the layer's channels that they are.
+    """
+
+    def __init__(self, space: LayerSpace, pieces: Sequence[tuple[Source, int]]) -> None:
+        self.space = space
+        self.pieces = pieces
+        self._known: dict[int, Floats] = {}
+
+    def __getitem__(self, place: int) -> Floats:
+        if place not in self._known:
+            hops = np.zeros(len(self.space.parts))
+            for source, channel in self.pieces:
+                only = source._replace(parts=source.parts.take([place]))
+                hops = hops + only.hops_to(self.space, channel)[0]
+            self._known[place] = hops
+        return self._known[place]
 
 
 class Step(NamedTuple):
@@ -84,7 +123,7 @@ class Step(NamedTuple):
     name: str
     space: LayerSpace
     sources: tuple[int, ...]
-    hops: tuple[Floats, ...]
+    hops: tuple[Floats | PlaceHops, ...]
     place: Ints
     num_places: int
     hop_costs: HopCosts
@@ -122,12 +161,7 @@ def make_step(name: str, space: LayerSpace, producers: Sequence[Source]) -> Step
     hops: dict[int, Floats] = {}
     channel = 0
     for source in producers:
-        placement = None
-        if not space.no_hops:
-            frng = fmap_range(source.layer, space.batch_size, channel)
-            placement = Placement.of_schemes(frng, source.region, source.parts)
-        table = space.ifmap_hops(placement, len(source.parts))
-        hops[source.number] = hops.get(source.number, 0) + table
+        hops[source.number] = hops.get(source.number, 0) + source.hops_to(space, channel)
         channel += source.layer.nofm
     most = np.zeros(len(space.parts))
     for table in hops.values():

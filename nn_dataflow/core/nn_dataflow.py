@@ -155,14 +155,14 @@ class NNDataflow:
             step = steps[search.failed]
             self.failure = f"layer {step.name}: {step.space.too_small()}"
         schemes = [self._scheme(steps, starts, start, chosen) for start, chosen in traces]
-        if options.partition_interlayer or options.hw_gbuf_save_writeback:
-            schemes = self._with_segments(order, starts, options, schemes)
         schedulings = set(self.layer_sched_dict.values())
         stats = [scheduling.cache_stats() for scheduling in schedulings]
         self.effort = SearchEffort()
         for space in {id(step.space): step.space for step in steps}.values():
             self.effort.add(space.total_effort())
         self.effort.prefixes_dropped = search.num_dropped
+        if options.partition_interlayer or options.hw_gbuf_save_writeback:
+            schemes = self._with_segments(order, starts, options, schemes, progress or _no_progress)
         if not schemes:
             sys.stderr.write(f"No valid schedule found for {self.network.net_name}.\n")
         return schemes, (sum(s[0] for s in stats), sum(s[1] for s in stats))
@@ -219,6 +219,7 @@ class NNDataflow:
         starts: PartitionArray,
         options: Option,
         known: list[NNDataflowScheme],
+        progress: Callable[[int, int, str], None],
     ) -> list[NNDataflowScheme]:
         """Find the best schedules with layers that share a segment; `known` are without."""
         goal = SegmentGoal(
@@ -235,7 +236,7 @@ class NNDataflow:
             starts,
             goal,
         )
-        edges = builder.place(pipeline.gen_segment(options), order)
+        edges = builder.place(pipeline.gen_segment(options), order, progress)
         search = PipelineSearch(
             edges,
             len(order),
@@ -244,7 +245,10 @@ class NNDataflow:
             goal,
             [(scheme.total_cost, scheme.total_time) for scheme in known],
         )
-        found = search.run()
+        found = search.run(progress)
+        for space in builder.layer_spaces:
+            self.effort.add(space.effort)
+        search.count(self.effort)
         return [self._segment_scheme(builder, starts, start, chosen) for start, chosen in found]
 
     def _live(self, order: list[str]) -> list[list[int]]:

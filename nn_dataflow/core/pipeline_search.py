@@ -2,7 +2,7 @@
 """Search for the best schedules of a network over all its segments.
 
 Decides which segments, combinations of constraints and partial schedules are looked at
-(docs/model/search.md section 7). A schedule is a path over positions in the scheduling order, each
+(docs/model/search.md section 6.2). A schedule is a path over positions in the scheduling order, each
 segment an edge. The shortest path by lower bounds is looked at more closely until its bounds are
 those of schedules; the best schedules along it give a limit, and whatever may still be within the
 limit, together with the least that the rest of the network costs, is searched.
@@ -19,10 +19,11 @@ from .network_search import MAX_PREFIXES, groups_of_equal, unbeaten
 from .search_limit import LowerBounds, SearchLimit, best_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
+    from .search_effort import SearchEffort
     from .segment_builder import Placed
     from .segment_space import SegmentGoal, SegmentPoints
 
@@ -101,15 +102,19 @@ class PipelineSearch:
         self.tables: list[SegmentPoints] = []
         self._numbers: dict[int, int] = {}
         self._dropped = 0
+        self._combinations: dict[int, Ints] = {}
 
     @property
     def num_dropped(self) -> int:
         """Prefixes and partial schedules given up, without a proof that they are of no use."""
         return self._dropped + sum(space.num_dropped for space in self.spaces)
 
-    def run(self) -> list[tuple[int, list[Chosen]]]:
-        """Find the best schedules: place of the input and segments in order, best first."""
-        found: list[tuple[list[Prefixes], int]] = []
+    def run(self, progress: Callable[[int, int, str], None]) -> list[tuple[int, list[Chosen]]]:
+        """Find the best schedules: place of the input and segments in order, best first.
+
+        `progress` is told of each position in the scheduling order that is reached.
+        """
+        self._progress = progress
         path = self._settled_path()
         if not path:
             return []
@@ -123,6 +128,16 @@ class PipelineSearch:
         self._lower_limit(better)
         exact = self._pass(self._alive(), MAX_PREFIXES)
         return self._best([guided, better, exact])
+
+    def count(self, effort: SearchEffort) -> None:
+        """Add what was looked at."""
+        effort.segments += sum(len(edge.space.layers) > 1 for edge in self.edges)
+        several = [space for space in self.spaces if len(space.layers) > 1]
+        effort.combinations += sum(len(space.lower().cost) for space in several)
+        effort.combinations_searched += sum(
+            len(self._combinations.get(id(space), ())) for space in several
+        )
+        effort.prefixes_dropped += self.num_dropped
 
     # Bounds along paths
 
@@ -252,6 +267,7 @@ class PipelineSearch:
             if len(alive[number]):
                 by_end[edge.end].append(number)
         for end in range(1, num_columns):
+            self._progress(end, self.num_layers, "pipelines")
             found = [
                 extended
                 for number in by_end[end]

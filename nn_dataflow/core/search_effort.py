@@ -17,6 +17,9 @@ NAMES = (
     "capacity",
     "bound",
     "evaluated",
+    "segments",
+    "combinations",
+    "combinations_searched",
     "prefixes_dropped",
 )
 
@@ -43,6 +46,11 @@ class SearchEffort:
         Partition schemes and array mappings of them in the stated space.
     mappings_searched
         Array mappings of distinct node layers that no bound excluded as a whole.
+    segments, combinations
+        Segments of several layers, and combinations of constraints on their layers, in the stated
+        space; segments of equal layers on equal nodes count once in `combinations`.
+    combinations_searched
+        Combinations that no bound excluded.
     prefixes_dropped
         Partial schedules given up for their number, without a proof that they are of no use. If
         it is 0, the result is the best of the stated space.
@@ -71,6 +79,9 @@ class SearchEffort:
     partitions: int
     mappings: int
     mappings_searched: int
+    segments: int
+    combinations: int
+    combinations_searched: int
     prefixes_dropped: int
 
     def add(self, other: SearchEffort) -> None:

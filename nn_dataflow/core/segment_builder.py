@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """From the segments of a network to the spaces that are searched.
 
-Decides which layers and segments share what they have in common (docs/model/search.md section 7):
+Decides which layers and segments share what they have in common (docs/model/search.md section 6.2):
 a layer is looked at once per region and kind of source and destination, a segment once per
 arrangement of equal layers. Fmaps in memory have the same places whoever wrote them.
 """
@@ -16,13 +16,13 @@ from .constraint_grid import ConstraintGrid
 from .layer import ConvLayer
 from .layer_space import LayerSpace, distinct_places, fmap_range, is_single_place
 from .mapping_space import MappingPool, Setting
-from .network_step import Source, make_step
+from .network_step import PlaceHops, Source, Step
 from .partition_array import PartitionArray
 from .segment_space import SegmentGoal, SegmentLayer, SegmentSpace
 from .segment_states import Role
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from numpy.typing import NDArray
 
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from .layer_space import HopCosts
     from .map_strategy import MapStrategy
     from .network import Network
-    from .network_step import Step
     from .node_region import NodeRegion
     from .option import Option
     from .pipeline_dependency import LayerLinks
@@ -39,6 +38,7 @@ if TYPE_CHECKING:
     from .resource import Resource
 
     Ints = NDArray[np.int64]
+    Floats = NDArray[np.floating[Any]]
 
 
 class Placed(NamedTuple):
@@ -152,12 +152,20 @@ class SegmentBuilder:
         self._spaces: dict[object, LayerSpace] = {}
         self._memory: dict[Layer, _MemoryPlaces] = {}
         self._built: dict[object, SegmentSpace] = {}
+        self._tables: dict[object, Floats] = {}
+        self._projected: dict[object, PartitionArray] = {}
 
-    def place(self, segments: Iterable[PipelineSegment], order: Sequence[str]) -> list[Placed]:
-        """Make the spaces of all segments."""
+    def place(
+        self,
+        segments: Iterable[PipelineSegment],
+        order: Sequence[str],
+        progress: Callable[[int, int, str], None],
+    ) -> list[Placed]:
+        """Make the spaces of all segments; `progress` is told of each."""
         segments = list(segments)
         position = {name: number for number, name in enumerate(order)}
-        for segment in segments:
+        for number, segment in enumerate(segments):
+            progress(number, len(segments), "segments")
             for link, resource in _layers(segment):
                 space = self._space(link, resource, segment)
                 if link.memory_destination:
@@ -181,7 +189,7 @@ class SegmentBuilder:
         near = self._near_ifmaps(link, segment)
         key = (self.network[link.layer], resource, near)
         if key not in self._spaces:
-            setting = Setting(resource, self.cost, self.options, near)
+            setting = Setting(resource, self.cost, self.options, near, split_times=True)
             self._spaces[key] = LayerSpace(
                 key[0], self.batch_size, setting, self.map_strategy, pool=self.pool
             )
@@ -261,7 +269,7 @@ class SegmentBuilder:
                     else self._memory_source(layer, is_layer, -1 - inside, from_nodes)
                     for layer, is_layer, inside in feeds[position]
                 ]
-                step = _rounded(make_step(link.layer, space, sources))
+                step = self._step(link.layer, space, sources, num)
                 built.append(self._layer(step, link, roles[position], num + position))
                 position += 1
         layers = [layer for layer, _ in built]
@@ -273,6 +281,47 @@ class SegmentBuilder:
         grids = [ConstraintGrid(system) for system in systems]
         return SegmentSpace(layers, grids, num, self.goal, whole_network=whole)
 
+    def _step(
+        self, name: str, space: LayerSpace, producers: Sequence[Source], num_memory: int
+    ) -> Step:
+        """Make a layer's step, with the hops from nodes found only when asked for.
+
+        There are many places on nodes, of which few matter, and ifmaps from nodes are read once,
+        so that hops do not decide about loop blocking.
+        """
+        channel = 0
+        pieces: dict[int, list[tuple[Source, int]]] = {}
+        for source in producers:
+            pieces.setdefault(source.number, []).append((source, channel))
+            channel += source.layer.nofm
+        hops: list[Floats | PlaceHops] = []
+        most = np.zeros(len(space.parts))
+        for number, several in pieces.items():
+            if number >= num_memory:
+                hops.append(PlaceHops(space, several))
+            else:
+                hops.append(sum(self._table(space, *piece) for piece in several))
+                most = most + hops[-1].max(axis=0)
+        step = Step(
+            name=name,
+            space=space,
+            sources=tuple(pieces),
+            hops=tuple(hops),
+            place=np.zeros(len(space.parts), dtype=np.int64),
+            num_places=0,
+            hop_costs=_rounded(space.hop_costs(2 * most if len(producers) > 1 else most)),
+            producers=tuple(producers),
+            joint={},
+        )
+        return step
+
+    def _table(self, space: LayerSpace, source: Source, channel: int) -> Floats:
+        """Word-hops from all places in memory, found once for all segments."""
+        key = (id(space), source.layer, source.region, id(source.parts), channel)
+        if key not in self._tables:
+            self._tables[key] = source.hops_to(space, channel)
+        return self._tables[key]
+
     def _memory_source(
         self, layer: Layer, is_layer: bool, column: int, nodes: Resource | None
     ) -> Source:
@@ -283,7 +332,10 @@ class SegmentBuilder:
             region, parts = self.resource.src_data_region, self.starts
         if nodes is not None:
             region = nodes.proc_region
-            parts = parts.projection(region.dim, appl2frng=True)
+            key = (id(parts), region.dim)
+            if key not in self._projected:
+                self._projected[key] = parts.projection(region.dim, appl2frng=True)
+            parts = self._projected[key]
         return Source(layer, region, parts, column)
 
     def _layer(
@@ -303,7 +355,8 @@ class SegmentBuilder:
             chip, places = distinct_places(frng, region, places, self.no_hops)
         min_hops = np.zeros(len(space.parts))
         for table in step.hops:
-            min_hops = min_hops + table.min(axis=0)
+            if isinstance(table, np.ndarray):
+                min_hops = min_hops + table.min(axis=0)
         layer = SegmentLayer(step, role, min_hops, chip, memory)
         return layer, Source(space.layer, region, places, column)
 
@@ -353,11 +406,9 @@ def _roles(segment: PipelineSegment, network: Network) -> list[Role]:
     return roles
 
 
-def _rounded(step: Step) -> Step:
+def _rounded(hop_costs: HopCosts) -> HopCosts:
     """Round the largest hop costs up to powers of two, so that fewer searches differ by them."""
-
-    def up(costs: Any) -> tuple[float, ...]:
-        return tuple(2.0 ** np.ceil(np.log2(cost)) if cost > 0 else 0.0 for cost in costs)
-
-    hop_costs: HopCosts = [up(costs) for costs in step.hop_costs]
-    return step._replace(hop_costs=hop_costs)
+    return [
+        tuple(2.0 ** np.ceil(np.log2(cost)) if cost > 0 else 0.0 for cost in costs)
+        for costs in hop_costs
+    ]

@@ -2,7 +2,7 @@
 """All schedules of a segment: its layers under every combination of constraints.
 
 Decides what a segment costs at least under each combination, and finds the schedules that can be
-best for given places of the fmaps that it reads from memory (docs/model/search.md section 7).
+best for given places of the fmaps that it reads from memory (docs/model/search.md section 6.2).
 Segments of equal layers on equal nodes share a space.
 """
 
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from .columns import join, take
-from .layer_table import COST, DRAM, NO_SCHEDULES, TIME, LayerTable, weighted
+from .layer_table import COST, DRAM, NO_SCHEDULES, TIME, LayerBounds, LayerTable, weighted
 from .search_limit import LowerBounds
 from .segment_states import States, extend, unbeaten_rows, unbeaten_states
 
@@ -139,6 +139,7 @@ class SegmentSpace:
         """Bound also the energy plus the time with a weight; forget all that is known."""
         self.weight = weight
         self.weights = tuple(dict.fromkeys([self.goal.idle, self.goal.idle + weight]))
+        self._any_tops: dict[int, LayerBounds] = {}
         self._tables: dict[tuple[int, TopLoops], LayerTable] = {}
         self._points: dict[object, SegmentPoints] = {}
         self._within: dict[tuple[int, int], Schedules] = {}
@@ -153,11 +154,16 @@ class SegmentSpace:
         """Schedules of a layer under a requirement."""
         key = (layer, tops)
         if key not in self._tables:
-            one = self.layers[layer]
-            self._tables[key] = LayerTable(
-                one.step, tops, one.min_hops, self.weights, 1 / self.num_groups
-            )
+            self._tables[key] = LayerTable(self._layer_bounds(layer), tops)
         return self._tables[key]
+
+    def _layer_bounds(self, layer: int) -> LayerBounds:
+        if layer not in self._any_tops:
+            one = self.layers[layer]
+            self._any_tops[layer] = LayerBounds(
+                one.step, one.min_hops, self.weights, 1 / self.num_groups
+            )
+        return self._any_tops[layer]
 
     # Bounds
 

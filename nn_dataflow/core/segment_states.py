@@ -3,7 +3,7 @@
 
 Decides what of a segment's layers so far matters for those to come: energy, when each layer whose
 ofmaps are still needed has finished its first group and all of them, for how long the spatial
-groups are busy, and where fmaps lie (docs/model/search.md section 7).
+groups are busy, and where fmaps lie (docs/model/search.md section 6.2).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from .columns import take
-from .ranking import TIE, levels
+from .ranking import levels
 from .segment_times import Handover, joint_batch_groups, node_time, start_and_end
 
 if TYPE_CHECKING:
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
     Ints = NDArray[np.int64]
     Floats = NDArray[np.floating[Any]]
+
+# Rows that are compared all with all; more are compared one by one with those that are kept.
+MAX_TOGETHER = 256
 
 
 class Role(NamedTuple):
@@ -79,11 +82,23 @@ class States(NamedTuple):
         """The state before the first layer."""
         zero = np.zeros(1, dtype=np.int64)
         each = np.zeros((1, num_layers), dtype=np.int64)
-        one = each + 1
         return cls(
-            np.zeros(1), zero, np.zeros(1), zero, zero, zero, zero, each, each, one, each,
-            each - 1, each, each, np.full((1, num_symbols), -1),
-        )  # fmt: skip
+            cost=np.zeros(1),
+            dram=zero,
+            alone=np.zeros(1),
+            critical=zero,
+            end=zero,
+            begin=zero,
+            bat=zero,
+            first=each,
+            last=each,
+            ofm=each + 1,
+            chip=each,
+            memory=each - 1,
+            row=each,
+            scheme=each,
+            symbols=np.full((1, num_symbols), -1),
+        )
 
     def busy_time(self) -> Ints:
         """Cycles that the segment takes at least: those of the busiest group, or of the memory."""
@@ -239,9 +254,13 @@ def _unbeaten(level: Ints, less: NDArray[Any], *, cost_first: bool, num: int) ->
     if len(level) == 1:
         return np.zeros(1, dtype=np.int64)
     if cost_first:
-        worst = level[min(num, len(level)) - 1]
-        level, less = level[: np.searchsorted(level, worst, "right")], less[: len(level)]
+        level = level[: np.searchsorted(level, level[min(num, len(level)) - 1], "right")]
         less = less[: len(level)]
+    if len(level) <= MAX_TOGETHER:
+        beats = (less[:, None] <= less[None]).all(axis=2)
+        if cost_first:
+            beats |= level[:, None] < level
+        return np.flatnonzero(np.triu(beats, 1).sum(axis=0) < num)
     kept: list[int] = []
     for index in range(len(level)):
         better = less[kept] <= less[index]
@@ -251,6 +270,3 @@ def _unbeaten(level: Ints, less: NDArray[Any], *, cost_first: bool, num: int) ->
         if np.count_nonzero(beaten) < num:
             kept.append(index)
     return np.array(kept, dtype=np.int64)
-
-
-__all__ = ["TIE", "Role", "States", "extend", "unbeaten_rows", "unbeaten_states"]
