@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .layer_space import Choices
     from .loop_blocking_space import TopLoops
     from .network_step import Step
+    from .workers import Job
 
     Ints = NDArray[np.int64]
     Floats = NDArray[np.floating[Any]]
@@ -153,11 +154,7 @@ class LayerTable:
         Without `search`, only until it is a bound under the constraint.
         """
         changed = False
-        while len(self._lower):
-            row = int(self._lower[:, column].argmin())
-            mapping = int(self._space.row_mapping[row])
-            if self._lower[row, column] >= self._least_found[column]:
-                break
+        while (mapping := self._next(column)) is not None:
             if not search and mapping in self._under:
                 break
             self._look_at(mapping)
@@ -165,6 +162,24 @@ class LayerTable:
         if changed:
             self._find_least()
         return changed
+
+    def _next(self, column: int) -> int | None:
+        """The array mapping that may have less than the least schedule, if there is any."""
+        if not len(self._lower):
+            return None
+        row = int(self._lower[:, column].argmin())
+        if self._lower[row, column] >= self._least_found[column]:
+            return None
+        return int(self._space.row_mapping[row])
+
+    def wanted(self, column: int) -> Job | None:
+        """The search that `refine` begins with, if it is not known yet."""
+        number = self._next(column)
+        if number is None:
+            return None
+        mapping = self._space.under(number, self.tops)
+        hop_costs = self.bounds.step.hop_costs[number]
+        return None if mapping.knows(hop_costs) else (mapping, hop_costs, self._space.effort)
 
     def search(self, may_matter: Callable[[Floats], Bools]) -> Schedules:
         """Search all array mappings of which bounds may matter; give the schedules that may.

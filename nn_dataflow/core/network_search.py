@@ -187,7 +187,11 @@ class NetworkSearch:
         """Search the array mappings of what is kept; say whether there were any to search."""
         open_steps = [n for n, table in enumerate(self.tables) if (table.point < 0).any()]
         jobs = [
-            (self.steps[n].space, mapping, self.steps[n].hop_costs[mapping])
+            (
+                self.steps[n].space.mappings[mapping],
+                self.steps[n].hop_costs[mapping],
+                self.steps[n].space.effort,
+            )
             for n in open_steps
             for mapping in self.steps[n].space.unknown(self.tables[n].row, self.steps[n].hop_costs)
         ]

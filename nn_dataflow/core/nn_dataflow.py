@@ -148,7 +148,8 @@ class NNDataflow:
         order = [name for vertex in schedule_order(self.network) for name in vertex]
         starts = self._input_parts(options)
         steps = self._make_steps(order, starts, options, progress or _no_progress)
-        with Workers(options.nprocesses, executor) as workers:
+        workers = Workers(options.nprocesses, executor)
+        with workers:
             search = NetworkSearch(steps, len(starts), options.opt_goal, options.ntops, workers)
             traces = search.run()
         if search.failed is not None:
@@ -162,7 +163,9 @@ class NNDataflow:
             self.effort.add(space.total_effort())
         self.effort.prefixes_dropped = search.num_dropped
         if options.partition_interlayer or options.hw_gbuf_save_writeback:
-            schemes = self._with_segments(order, starts, options, schemes, progress or _no_progress)
+            progress = progress or _no_progress
+            with workers:
+                schemes = self._with_segments(order, starts, options, schemes, progress, workers)
         if not schemes:
             sys.stderr.write(f"No valid schedule found for {self.network.net_name}.\n")
         return schemes, (sum(s[0] for s in stats), sum(s[1] for s in stats))
@@ -220,6 +223,7 @@ class NNDataflow:
         options: Option,
         known: list[NNDataflowScheme],
         progress: Callable[[int, int, str], None],
+        workers: Workers,
     ) -> list[NNDataflowScheme]:
         """Find the best schedules with layers that share a segment; `known` are without."""
         goal = SegmentGoal(
@@ -244,6 +248,7 @@ class NNDataflow:
             self._live(order),
             goal,
             [(scheme.total_cost, scheme.total_time) for scheme in known],
+            workers,
         )
         found = search.run(progress)
         for space in builder.layer_spaces:

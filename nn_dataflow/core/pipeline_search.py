@@ -25,11 +25,18 @@ if TYPE_CHECKING:
 
     from .search_effort import SearchEffort
     from .segment_builder import Placed
-    from .segment_space import SegmentGoal, SegmentPoints
+    from .segment_space import SegmentGoal, SegmentPoints, SegmentSpace
+    from .workers import Workers
 
     Ints = NDArray[np.int64]
     Floats = NDArray[np.floating[Any]]
     Bools = NDArray[np.bool_]
+
+# Combinations of constraints that are looked at together.
+MAX_TOGETHER = 64
+
+# Combinations that are searched after the likely path, at most; the others are given up.
+MAX_REFINED = 1 << 13
 
 # Prefixes kept per position by passes that look for a better limit.
 GUIDED_PREFIXES = 16
@@ -70,6 +77,8 @@ class PipelineSearch:
         What is searched.
     known
         Energies and times of schedules known to be possible.
+    workers
+        Where array mappings are searched.
 
     Attributes
     ----------
@@ -85,12 +94,15 @@ class PipelineSearch:
         live: Sequence[Sequence[int]],
         goal: SegmentGoal,
         known: Sequence[tuple[float, float]],
+        workers: Workers,
     ) -> None:
         self.edges = edges
         self.num_layers = num_layers
         self.num_starts = num_starts
         self.live = live
         self.goal = goal
+        self.workers = workers
+        self.num_refined = 0
         self.limit = SearchLimit(goal.goal, goal.num)
         if known:
             cost, time = np.array(known, dtype=float).T
@@ -181,9 +193,17 @@ class PipelineSearch:
         while True:
             bounds = self._edge_bounds()[self._guiding]
             path = self._shortest(bounds)
-            changed = [self.edges[n].space.refine(combination) for n, combination in path]
+            changed = [self.edges[n].space.bound(combination) for n, combination in path]
+            if not any(changed):
+                self._search([(self.edges[n].space, combination) for n, combination in path])
+                changed = [self.edges[n].space.refine(combination) for n, combination in path]
             if not any(changed):
                 return path
+
+    def _search(self, combinations: Sequence[tuple[SegmentSpace, int]]) -> None:
+        """Search the array mappings that combinations need first, together."""
+        jobs = [job for space, number in combinations for job in space.wanted(number)]
+        self.workers.search(list({job[:2]: job for job in jobs}.values()))
 
     def _shortest(self, bounds: Floats) -> list[tuple[int, int]]:
         """Shortest path, each segment with its best combination."""
@@ -231,23 +251,48 @@ class PipelineSearch:
         return kept
 
     def _settled_alive(self) -> list[Ints]:
-        """Look at combinations within the limit until their bounds are those of schedules."""
+        """Look at combinations within the limit until their bounds are those of schedules.
+
+        Those of the best bounds come first. Beyond a number of searches, the others are given up.
+        """
+        settled: set[tuple[int, int]] = set()
         while True:
             alive = self._alive()
-            changed = False
-            done: set[tuple[int, int]] = set()
-            for edge, combinations in zip(self.edges, alive, strict=True):
-                lower = edge.space.lower()[self._guiding]
-                order = combinations[np.argsort(lower[combinations], kind="stable")]
-                for number in order.tolist():
-                    key = (id(edge.space), number)
-                    if key not in done:
-                        done.add(key)
-                        if edge.space.refine(number):
-                            changed = True
-                            break
-            if not changed:
+            best = self._best_open(alive, settled)
+            if not best:
                 return alive
+            if self.num_refined > MAX_REFINED:
+                return self._given_up(alive, settled)
+            opened = [(space, number) for space, number in best if not space.bound(number)]
+            self._search(opened)
+            for space, number in opened:
+                self.num_refined += 1
+                if not space.refine(number):
+                    settled.add((id(space), number))
+
+    def _best_open(
+        self, alive: Sequence[Ints], settled: set[tuple[int, int]]
+    ) -> list[tuple[SegmentSpace, int]]:
+        """Combinations that are not settled, of the best bounds of whole schedules."""
+        whole: dict[tuple[int, int], float] = {}
+        spaces = {id(space): space for space in self.spaces}
+        for edge, rest, combinations in zip(self.edges, self._rest, alive, strict=True):
+            values = edge.space.lower()[self._guiding][combinations] + rest[self._guiding]
+            for number, value in zip(combinations.tolist(), values.tolist(), strict=True):
+                key = (id(edge.space), number)
+                if key not in settled:
+                    whole[key] = min(value, whole.get(key, value))
+        best = sorted(whole, key=lambda key: (whole[key], key[1]))[:MAX_TOGETHER]
+        return [(spaces[space], number) for space, number in best]
+
+    def _given_up(self, alive: Sequence[Ints], settled: set[tuple[int, int]]) -> list[Ints]:
+        """Only the combinations that are settled; count the others."""
+        kept = []
+        for edge, combinations in zip(self.edges, alive, strict=True):
+            known = [n for n in combinations.tolist() if (id(edge.space), n) in settled]
+            self._dropped += len(combinations) - len(known)
+            kept.append(np.array(known, dtype=np.int64))
+        return kept
 
     # Schedules along positions
 

@@ -52,8 +52,8 @@ class SearchEffort:
     combinations_searched
         Combinations that no bound excluded.
     prefixes_dropped
-        Partial schedules given up for their number, without a proof that they are of no use. If
-        it is 0, the result is the best of the stated space.
+        Partial schedules and combinations given up for their number, without a proof that they
+        are of no use. If it is 0, the result is the best of the stated space.
 
     Examples
     --------

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from .network_step import Step
     from .search_limit import SearchLimit
     from .segment_states import Role
+    from .workers import Job
 
     Ints = NDArray[np.int64]
     Floats = NDArray[np.floating[Any]]
@@ -216,16 +217,32 @@ class SegmentSpace:
             number -= grid.num
         raise IndexError(number)
 
-    def refine(self, number: int) -> bool:
-        """Look closer at the layers of a combination; say whether its bounds may have risen."""
+    def tables_of(self, number: int) -> list[LayerTable]:
+        """Schedules of every layer under a combination."""
         system, combination = self.combination(number)
         tops_of = self.grids[system].tops_of(combination)
-        tables = [self.table(layer, tops) for layer, tops in enumerate(tops_of)]
-        changed = any([table.refine(self._guiding(), search=False) for table in tables])
-        changed = changed or any(table.refine(self._guiding(), search=True) for table in tables)
+        return [self.table(layer, tops) for layer, tops in enumerate(tops_of)]
+
+    def bound(self, number: int) -> bool:
+        """Bound the layers under a combination; say whether its own bounds may have risen."""
+        tables = self.tables_of(number)
+        changed = [table.refine(self._guiding(), search=False) for table in tables]
+        if any(changed):
+            self._lower = None
+        return any(changed)
+
+    def refine(self, number: int) -> bool:
+        """Search the layers under a combination; say whether its bounds may have risen."""
+        tables = self.tables_of(number)
+        changed = any(table.refine(self._guiding(), search=True) for table in tables)
         if changed:
             self._lower = None
         return changed
+
+    def wanted(self, number: int) -> list[Job]:
+        """Searches that `refine` will ask for."""
+        jobs = (table.wanted(self._guiding()) for table in self.tables_of(number))
+        return [job for job in jobs if job is not None]
 
     # Schedules
 

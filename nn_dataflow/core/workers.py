@@ -18,13 +18,12 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from .blocking_search import Points
-    from .layer_space import LayerSpace
-    from .mapping_space import MappingJob
+    from .mapping_space import MappingJob, MappingSpace
     from .search_effort import SearchEffort
 
-    Job = tuple[LayerSpace, int, tuple[float, ...]]
+    Job = tuple[MappingSpace, tuple[float, ...], SearchEffort]
 
-# Searches for which processes of our own are started: some tenths of a second of work.
+# Searches, in all, for which processes of our own are started: some tenths of a second of work.
 MIN_JOBS = 256
 
 # Searches that go to another process together: some milliseconds of work.
@@ -46,6 +45,7 @@ class Workers:
         self.num_processes = num_processes
         self.executor = executor
         self._own: Executor | None = None
+        self._num_asked = 0
 
     def __enter__(self) -> Self:
         return self
@@ -53,27 +53,30 @@ class Workers:
     def __exit__(self, *_: object) -> None:
         if self._own is not None:
             self._own.shutdown(cancel_futures=True)
+            self._own = None
 
     def search(self, jobs: Sequence[Job]) -> None:
-        """Search array mappings, given as (space, number of the mapping, hop costs)."""
-        executor = self._executor(len(jobs))
-        if executor is None:
-            for space, mapping, hop_costs in jobs:
-                space.mappings[mapping].points(hop_costs, space.effort)
+        """Search array mappings, given with hop costs and the effort that they count for."""
+        self._num_asked += len(jobs)
+        executor = self._executor()
+        if executor is None or len(jobs) < CHUNK:
+            for mapping, hop_costs, effort in jobs:
+                mapping.points(hop_costs, effort)
             return
-        tasks = [space.mappings[mapping].job(hop_costs) for space, mapping, hop_costs in jobs]
+        tasks = [mapping.job(hop_costs) for mapping, hop_costs, _ in jobs]
         chunks = [tasks[i : i + CHUNK] for i in range(0, len(tasks), CHUNK)]
         with warnings.catch_warnings():
             # Threads of linear algebra libraries, which take no part, make fork warn.
             warnings.filterwarnings("ignore", message=".*fork.*", category=DeprecationWarning)
             results = executor.map(_run, chunks)
         found = (result for chunk in results for result in chunk)
-        for (space, mapping, hop_costs), (points, effort) in zip(jobs, found, strict=True):
-            space.mappings[mapping].put(hop_costs, points)
-            space.effort.add(effort)
+        for (mapping, hop_costs, effort), (points, spent) in zip(jobs, found, strict=True):
+            mapping.put(hop_costs, points)
+            effort.add(spent)
 
-    def _executor(self, num_jobs: int) -> Executor | None:
-        if self.executor is not None or num_jobs < MIN_JOBS or self.num_processes < 2:
+    def _executor(self) -> Executor | None:
+        few = self._own is None and self._num_asked < MIN_JOBS
+        if self.executor is not None or few or self.num_processes < 2:
             return self.executor
         if self._own is None:
             from concurrent.futures import ProcessPoolExecutor  # noqa: PLC0415 (slow to import)

@@ -132,6 +132,14 @@ def costs(option: str, texts: Sequence[str]) -> tuple[float, ...]:
     return values
 
 
+def limit(option: str, text: str, lowest: int) -> float:
+    """Return a limit of at least ``lowest``, maybe infinite, or refuse."""
+    value = _float(text)
+    if not value >= lowest:
+        refuse(option, text, f"a number of at least {lowest}, or inf")
+    return value
+
+
 def choice(option: str, text: str, choices: Sequence[str]) -> str:
     """Return one of the choices, or refuse."""
     if text not in choices:

@@ -26,8 +26,10 @@ class ProgressLine:
     """One line that is rewritten in place, from `start` to `stop`.
 
     It is called with the number of layers done, the number of all layers, and the last layer done.
-    What follows the last layer is the search of the network, of which only the time is known.
-    A thread rewrites it, so that it tells the time even while nothing else happens.
+    What follows the last layer is the search of the network, of which only the time is known. A
+    count that does not go on from the one before begins another stage: it is of other things, and
+    their name takes the place of the last layer. A thread rewrites the line, so that it tells the
+    time even while nothing else happens.
 
     Parameters
     ----------
@@ -41,13 +43,23 @@ class ProgressLine:
         self._title = title
         self._stream = sys.stderr if stream is None else stream
         self._news = ""
+        self._count = (-1, 0)  # done, and in all
+        self._later_stage = False
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
 
     def __call__(self, done: int, total: int, what: str) -> None:
         """Tell how far the work has come."""
-        now = f"last {what}" if done < total else "searching the network"
-        self._news = f", {done} of {total} layers, {now}"
+        last_done, last_total = self._count
+        if done <= last_done or total != last_total > 0:
+            self._later_stage = True
+        self._count = done, total
+        news = f"{done} of {total} {what if self._later_stage else 'layers'}"
+        if done >= total:
+            news += ", searching the network"
+        elif not self._later_stage:
+            news += f", last {what}"
+        self._news = f", {news}"
 
     def start(self) -> None:
         """Begin to count the time."""

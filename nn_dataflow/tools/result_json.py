@@ -13,8 +13,11 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from .segments import segments_of
+
 if TYPE_CHECKING:
     from .search_result import SearchResult
+    from .segments import Segment, SegmentLayer
 
 
 def record(result: SearchResult, version: str) -> dict[str, Any]:
@@ -52,6 +55,7 @@ def record(result: SearchResult, version: str) -> dict[str, Any]:
         "dram_bandwidth": best.perlayer_stats("dram_bandwidth"),
         "segment_time": best.segment_time_list(),
         "segment_dram_time": best.segment_dram_time_list(),
+        "segments": [*map(_segment, segments_of(result))],
         "input_layout": best.input_layout,
         "ext_layout_dict": best.ext_layout_dict or {},
         "schedules": {
@@ -60,6 +64,37 @@ def record(result: SearchResult, version: str) -> dict[str, Any]:
         },
     }
     return {key: to_plain(value) for key, value in values.items()}
+
+
+def _segment(segment: Segment) -> dict[str, Any]:
+    timing = segment.timing
+    return {
+        "time": timing.time,
+        "node_time": timing.node_time,
+        "dram_time": timing.dram_time,
+        "critical_time": timing.critical_time,
+        "time_overhead": timing.time_overhead,
+        "bat_ngrp": timing.bat_ngrp,
+        "groups": [
+            {
+                "region": group.region,
+                "layers": {layer.name: _segment_layer(layer) for layer in group.layers},
+            }
+            for group in segment.groups
+        ],
+    }
+
+
+def _segment_layer(layer: SegmentLayer) -> dict[str, Any]:
+    return {
+        "start": layer.start,
+        "end": layer.end,
+        "ts_xb": layer.timing.ts_xb,
+        "td_xb": layer.timing.td_xb,
+        "ngrp": layer.timing.ngrp,
+        "ifmaps_from": layer.ifmaps_from,
+        "ofmaps_to": layer.ofmaps_to,
+    }
 
 
 def to_text(values: Mapping[str, Any]) -> str:

@@ -8,22 +8,40 @@ and how it fits the width: a narrow terminal gets two lines per layer.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
+
+from .segment_table import Marks, segment_tables
+from .segments import segments_of
+from .table_text import Column, alone, flow, join, scale, scaled, shorten, wrap
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
+    from .search_arguments import Arguments
     from .search_result import SearchResult
+    from .segments import Segment
 
 _GOALS = {"e": "energy (cost)", "d": "delay (time)", "ed": "energy x delay (cost x time)"}
 _PARTS = ("OUTP", "OFMP", "BATP", "INPP")
 
-_PREFIXES = ("", "k", "M", "G", "T", "P", "E", "Z", "Y", "R", "Q")
-_LARGEST = 1e6  # a number gets a prefix if its column holds one as large as this
-_LONGEST_NAME = 28
-_INDENT = "    "
 
 _BUSY_NOTE = "PEs busy: operations / (time x nodes x PEs per node)"
+_OWN_NODES_NOTE = (
+    f"{_BUSY_NOTE}, of a layer with its own time and nodes, in total with the time of the segments "
+    "and all nodes"
+)
+_SEGMENT_NOTE = (
+    "seg.: segment.group; the groups of a segment run side by side on nodes of their own, the "
+    "layers of a group one after another"
+)
+_OVERLAP_NOTE = (
+    "time, and what limits it: of the layer by itself; layers of a segment overlap, and the total "
+    "is the time of the segments"
+)
+_STATIC_NOTE = (
+    "cost: with the static cost of the layer's own time, in total with that of the time of the "
+    "segments"
+)
 _PARTITION_NOTE = (
     "partition: rows x columns of nodes over which output channels (OUTP), ofmap rows and columns "
     "(OFMP), batch (BATP) or input channels (INPP) are split"
@@ -43,69 +61,6 @@ _EFFORT = {
 }
 
 
-class Scale(NamedTuple):
-    """How the numbers of a column are written: the same prefix and decimals in all of them."""
-
-    prefix: str
-    factor: float
-    decimals: int
-
-    def unit(self, name: str) -> str:
-        """Return a unit with the prefix.
-
-        >>> scale([2.5e9]).unit("words"), scale([250]).unit("words")
-        ('M words', 'words')
-        """
-        return f"{self.prefix} {name}".lstrip()
-
-    def text(self, number: float) -> str:
-        """Return a number in the unit; one that is too small to be seen is not written as zero.
-
-        >>> scale([2.5e9, 40]).text(1.5e6), scale([2.5e9, 40]).text(40)
-        ('1.5', '<0.1')
-        """
-        value = number / self.factor
-        if 0 < value < 0.5 * 10**-self.decimals:
-            return f"<{10**-self.decimals:.{self.decimals}f}"
-        return f"{value:.{self.decimals}f}"
-
-
-def scale(numbers: Iterable[float]) -> Scale:
-    """Return the scale of a column: up to six digits before the point.
-
-    Examples
-    --------
-    >>> [scale([number]).text(number) for number in (1.25, 12, 3.21e6, 987654321)]
-    ['1.2', '12', '3210.0', '987654.3']
-    """
-    values = [number for number in numbers if math.isfinite(number)]
-    largest = max(values, default=0)
-    power = 0
-    while largest / 1000**power >= _LARGEST and power < len(_PREFIXES) - 1:
-        power += 1
-    whole = power == 0 and all(value == int(value) for value in values)
-    return Scale(_PREFIXES[power], 1000.0**power, 0 if whole else 1)
-
-
-class Column(NamedTuple):
-    """A column of the table: two lines of heading, and a text for each row."""
-
-    title: str
-    unit: str
-    cells: list[str]
-    left: bool = False
-
-    def lines(self) -> list[str]:
-        """Return heading and cells, padded to the same width."""
-        texts = [self.title, self.unit, *self.cells]
-        width = max(map(len, texts))
-        return [text.ljust(width) if self.left else text.rjust(width) for text in texts]
-
-
-def _join(columns: Iterable[Column]) -> list[str]:
-    return [*map("  ".join, zip(*(column.lines() for column in columns), strict=True))]
-
-
 def render(result: SearchResult, width: int) -> str:
     """Return the table, every line of which ends with a newline.
 
@@ -116,9 +71,11 @@ def render(result: SearchResult, width: int) -> str:
     width : int
         Columns of the terminal. Below about 70, lines can be longer.
     """
+    segments = [*enumerate(segments_of(result), start=1)]
     blocks = [
         _heading(result, width),
-        _layers(result, width),
+        _layers(result, segments, width),
+        segment_tables(result, segments, width),
         _totals(result, width),
         _breakdown(result),
         _effort(result, width),
@@ -177,52 +134,111 @@ def _heading(result: SearchResult, width: int) -> list[str]:
         options.append("nodes forward data")
     if given.enable_gbuf_sharing:
         options.append("nodes share GBUF and forward data")
+    options += _pipelines(given)
     return [
         f"{given.net}, batch {given.batch}, goal: least {_GOALS[given.goal]}",
-        *_flow("machine", machine, width),
-        *_flow("costs", costs, width),
-        *_flow("options", options, width),
+        *flow("machine", machine, width),
+        *flow("costs", costs, width),
+        *flow("options", options, width),
     ]
 
 
-def _layers(result: SearchResult, width: int) -> list[str]:
+def _pipelines(given: Arguments) -> list[str]:
+    """Return what layers may do together."""
+    kinds = [
+        text
+        for text, wanted in (
+            ("groups of layers run side by side", given.interlayer_partition),
+            ("fmaps stay in GBUF between layers", given.enable_save_writeback),
+        )
+        if wanted
+    ]
+    if not kinds:
+        return []
+    if given.disable_interlayer_opt:
+        kinds.append("basic pipelines only")
+    if given.layer_pipeline_time_overhead < math.inf:
+        kinds.append(f"time overhead of a segment at most {given.layer_pipeline_time_overhead:g}")
+    if given.layer_pipeline_max_degree < math.inf:
+        kinds.append(f"at most {given.layer_pipeline_max_degree:g} units in a segment")
+    return kinds
+
+
+def _layers(result: SearchResult, segments: Sequence[tuple[int, Segment]], width: int) -> list[str]:
     numbers = _number_columns(result)
     texts = _text_columns(result)
-    notes = [_BUSY_NOTE, _PARTITION_NOTE, _BLOCKING_NOTE]
-    if math.prod(result.arguments.nodes) == 1:
-        notes.remove(_PARTITION_NOTE)
+    marks = Marks(segments)
+    lines = join([*map(_with_total, marks.single()), *numbers, *texts])
+    num_total = 1
+    if max(map(len, lines)) > width:
+        lines, num_total = _two_lines(marks, numbers, texts, width)
+    rule = "-" * min(width, max(len(line.rstrip()) for line in lines))
+    wrapped = [line for note in _notes(result, marks) for line in wrap(note.split(), width)]
+    return [*lines[:-num_total], rule, *lines[-num_total:], *wrapped]
+
+
+def _two_lines(
+    marks: Marks, numbers: Sequence[Column], texts: Sequence[Column], width: int
+) -> tuple[list[str], int]:
+    """Write two lines per layer, the numbers first as far as they fit; the total may have one.
+
+    Returns
+    -------
+    lines : list of str
+    num_total : int
+        How many of them are the total.
+    """
+    above, below = ([*map(_with_total, columns)] for columns in marks.double())
+    num = len(numbers)
+    while num > 1 and max(map(len, join([*above, *numbers[:num]]))) > width:
+        num -= 1
+    upper = join([*above, *numbers[:num]])
+    lower = join([*below, *numbers[num:], *texts])
+    lines = [*upper[:2], *lower[:2]]
+    for pair in zip(upper[2:], lower[2:], strict=True):
+        lines += pair
+    if lower[-1].strip():
+        return lines, 2
+    return lines[:-1], 1
+
+
+def _with_total(column: Column) -> Column:
+    """Return a column of layers with an empty row for the total."""
+    return column._replace(cells=[*column.cells, ""])
+
+
+def _notes(result: SearchResult, marks: Marks) -> list[str]:
+    notes = [_BUSY_NOTE]
+    if marks.any:
+        notes = [_OWN_NODES_NOTE, _SEGMENT_NOTE, _OVERLAP_NOTE]
+        if result.cost.idl_unit:
+            notes.append(_STATIC_NOTE)
+    if math.prod(result.arguments.nodes) > 1:
+        notes.append(_PARTITION_NOTE)
+    notes.append(_BLOCKING_NOTE)
     if result.sharing_hops().amount:
         notes.append(_SHARING_NOTE)
-    wide = _join([*numbers, *texts])
-    if max(map(len, wide)) <= width:
-        lines = wide
-    else:
-        upper = _join(numbers)
-        lower = [_INDENT + line for line in _join(texts)]
-        lines = [*upper[:2], *lower[:2]]
-        for pair in zip(upper[2:-1], lower[2:-1], strict=True):
-            lines += pair
-        lines.append(upper[-1])  # the total has no second line
-    rule = "-" * min(width, max(len(line.rstrip()) for line in lines))
-    wrapped = [line for note in notes for line in _wrap(note.split(), width)]
-    return [*lines[:-1], rule, lines[-1], *wrapped]
+    return notes
 
 
 def _number_columns(result: SearchResult) -> list[Column]:
     best, resource = result.best, result.resource
     layers = list(best.items())
-    num_pes = resource.dim_array.size() * resource.proc_region.dim.size()
-    busy_pes = [100 * layer.total_ops / (layer.total_time * num_pes) for _, layer in layers]
-    busy_pes.append(100 * best.total_ops / (best.total_time * num_pes))
+    pes = resource.dim_array.size()
+    busy_pes = [
+        100 * layer.total_ops / (layer.total_time * layer.num_nodes * pes) for _, layer in layers
+    ]
+    all_pes = pes * resource.proc_region.dim.size()
+    busy_pes.append(100 * best.total_ops / (best.total_time * all_pes))
     columns = [
-        Column("layer", "", [*(_shorten(name) for name, _ in layers), "total"], left=True),
-        _scaled("cost", "units", [layer.total_cost for _, layer in layers], best.total_cost),
-        _scaled("time", "cycles", [layer.total_time for _, layer in layers], best.total_time),
+        Column("layer", "", [*(shorten(name) for name, _ in layers), "total"], left=True),
+        scaled("cost", "units", [layer.total_cost for _, layer in layers], best.total_cost),
+        scaled("time", "cycles", [layer.total_time for _, layer in layers], best.total_time),
         Column("PEs busy", "% of time", [f"{percent:.1f}" for percent in busy_pes]),
     ]
     for level, title in ((0, "DRAM"), (1, "GBUF")):
         accesses = [layer.total_accesses[level] for _, layer in layers]
-        columns.append(_scaled(title, "words", accesses, best.total_accesses[level]))
+        columns.append(scaled(title, "words", accesses, best.total_accesses[level]))
     limits = [_limit(layer.scheme) for _, layer in layers]
     if set(limits) != {"PEs"}:
         columns.insert(4, Column("time", "limit", [*limits, ""], left=True))
@@ -247,11 +263,11 @@ def _totals(result: SearchResult, width: int) -> list[str]:
     for rank, scheme in enumerate(result.tops, start=1):
         cost, time = scheme.total_cost, scheme.total_time
         items = (
-            f"cost {_alone(cost, 'units')}",
-            f"time {_alone(time, 'cycles')}",
+            f"cost {alone(cost, 'units')}",
+            f"time {alone(time, 'cycles')}",
             f"cost x time {cost * time:.6g} unit-cycles",
         )
-        lines += _flow("total" if rank == 1 else f"no. {rank}", items, width)
+        lines += flow("total" if rank == 1 else f"no. {rank}", items, width)
     return lines
 
 
@@ -276,7 +292,7 @@ def _breakdown(result: SearchResult) -> list[str]:
         Column("cost", costs.unit("units"), money),
         Column("share", "%", [f"{share:.1f}" for share in (*shares, total_share)]),
     )
-    return _join(columns)
+    return join(columns)
 
 
 def _effort(result: SearchResult, width: int) -> list[str]:
@@ -291,17 +307,7 @@ def _effort(result: SearchResult, width: int) -> list[str]:
         f"{_EFFORT.get(name, name.replace('_', ' '))} {count:,}"
         for name, count in result.effort.items()
     ]
-    return [*_flow("search", search, width), *_flow("effort", effort, width)]
-
-
-def _scaled(title: str, unit: str, numbers: Sequence[float], total: float) -> Column:
-    by = scale([*numbers, total])
-    return Column(title, by.unit(unit), [by.text(number) for number in (*numbers, total)])
-
-
-def _alone(number: float, unit: str) -> str:
-    by = scale([number])
-    return f"{by.text(number)} {by.unit(unit)}"
+    return [*flow("search", search, width), *flow("effort", effort, width)]
 
 
 def _by(dims: Sequence[int]) -> str:
@@ -314,10 +320,6 @@ def _kilobytes(num_bytes: int) -> str:
 
 def _rate(words: float) -> str:
     return "unlimited" if words == math.inf else f"{words:g} words/cycle"
-
-
-def _shorten(name: str) -> str:
-    return name if len(name) <= _LONGEST_NAME else name[: _LONGEST_NAME - 1] + "…"
 
 
 def _limit(scheme: Any) -> str:
@@ -346,21 +348,3 @@ def _sharing(scheme: Any) -> str:
     """Write the nodes over which a block of each category is spread, where these are several."""
     spread = zip("FIO", scheme["bufshr_subgrp_size"], strict=True)
     return " ".join(f"{letter}{nodes}" for letter, nodes in spread if nodes > 1) or "-"
-
-
-def _flow(label: str, items: Sequence[str], width: int) -> list[str]:
-    """Write a list of items behind a label; an item is not broken."""
-    if not items:
-        return []
-    ends = [";"] * (len(items) - 1) + [""]
-    lines = _wrap([item + end for item, end in zip(items, ends, strict=True)], width - 8)
-    return [f"{label if not n else '':<8}{line}" for n, line in enumerate(lines)]
-
-
-def _wrap(words: Sequence[str], width: int) -> list[str]:
-    lines = [""]
-    for word in words:
-        if lines[-1] and len(lines[-1]) + 1 + len(word) > width:
-            lines.append("")
-        lines[-1] += f" {word}" if lines[-1] else word
-    return lines

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Command line of the network search: its options, their defaults and their spellings.
+"""Command line of the network search: how its words are read and checked.
 
 Decides what is refused before any work starts (docs/model/search.md section 7), which spellings of
 an option are understood (docs/differences.md E15), and where the words after ``--disable-bypass``
@@ -7,7 +7,6 @@ end (E13).
 """
 
 import argparse
-import os
 from collections.abc import Sequence
 from typing import Any, NamedTuple, NoReturn
 
@@ -22,36 +21,31 @@ from .argument_checks import (
     choice,
     cost,
     costs,
+    limit,
     refuse,
     shown,
     whole,
 )
+from .search_options import (
+    BYPASS,
+    BYPASS_LETTERS,
+    GOALS,
+    MAX_BYTES,
+    MAX_DEGREE,
+    MAX_NODES,
+    MAX_PES,
+    MAX_PROCESSES,
+    MAX_TOP,
+    MEMORY_TYPES,
+    OPTIONS,
+    SAVE_WRITEBACK,
+    SHARING,
+    TIME_OVERHEAD,
+    Spec,
+)
 from .terminal import write
 
 PROG = "nn_dataflow_search"
-
-MAX_NODES = 65536
-MAX_PES = 2**20
-MAX_BYTES = 2**40
-MAX_TOP = 100  # the search time grows with it
-MAX_PROCESSES = 1024
-
-GOALS = ("e", "d", "ed")
-MEMORY_TYPES = ("2D", "3D")
-BYPASS = "--disable-bypass"
-BYPASS_LETTERS = "iof"
-
-# Options of nn_dataflow 2.1 that ask for what this version does not have.
-NO_PIPELINES = "pipelining of layers is not supported by this version"
-PIPELINE_OPTIONS = (
-    "--enable-save-writeback",
-    "--interlayer-partition",
-    "--inter-layer-partition",
-    "--disable-interlayer-opt",
-    "--basic-interlayer-partition",
-    "--layer-pipeline-time-overhead",
-    "--layer-pipeline-max-degree",
-)
 
 _DESCRIPTION = "Find the best dataflow of a neural network on a tiled accelerator."
 
@@ -69,113 +63,6 @@ exit status:
 example:
   nn_dataflow_search vgg_net --goal ED --nodes 4 4 --hybrid-partition
 """
-
-
-class Spec(NamedTuple):
-    """An option: its last name is the main one; without a metavar it is a flag."""
-
-    names: str
-    help: str
-    metavar: str = ""
-    default: str = ""
-    aliases: str = ""
-    default_text: str = "{}"
-    action: str = "store"
-
-
-_OPTIONS = {
-    "workload": (Spec("--batch", "batch size", "N", "16"),),
-    "machine": (
-        Spec("--nodes", "rows and columns of nodes", "H W", "1 1"),
-        Spec("--array", "rows and columns of PEs in a node", "H W", "16 16"),
-        Spec("--regf", "register file of a PE, in bytes", "BYTES", "512"),
-        Spec("--gbuf", "global buffer of a node, in bytes", "BYTES", "131072"),
-        Spec("--word", "word size, in bits", "BITS", "16"),
-        Spec(
-            "--bus-width",
-            "width of the bus from global buffer to PE array, in bits; 0 is unlimited",
-            "BITS",
-            "0",
-        ),
-        Spec("--dram-bw", "total memory bandwidth, in bytes per cycle, or inf", "X", "inf"),
-        Spec("--mem-type", "memory at the four corners (2D) or at every node (3D)", "TYPE", "2D"),
-    ),
-    "costs, in one unit; the defaults are in energies of a MAC operation": (
-        Spec("--op-cost", "of an operation", "X", "1"),
-        Spec(
-            "--hier-cost",
-            "per word accessed in memory, global buffer, array interconnect and register file",
-            "DRAM GBUF ITCN REGF",
-            "200 6 2 1",
-        ),
-        Spec("--hop-cost", "per word and hop between nodes", "X", "10"),
-        Spec("--unit-idle-cost", "static, per cycle, of the whole machine", "X", "0"),
-    ),
-    "what is searched": (
-        Spec(
-            BYPASS,
-            "what must not bypass the global buffer: i ifmaps, o ofmaps, f filters, one or several",
-            "iof",
-            default_text="all may",
-            action="append",
-        ),
-        Spec(
-            "--solve-loopblocking",
-            "solve loop blocking by formula where possible, instead of searching exhaustively",
-        ),
-        Spec(
-            "--hybrid-partition",
-            "split each layer over the nodes in all ways, not in one way fixed by its kind",
-            aliases="--hybrid-partition2d --hybrid-partitioning",
-        ),
-        Spec(
-            "--batch-partition",
-            "the batch, too, may be split over the nodes",
-            aliases="--batch-partitioning",
-        ),
-        Spec(
-            "--ifmaps-partition",
-            "input channels, too, may be split over the nodes; needs --hybrid-partition",
-            aliases="--ifmap-partition --ifmaps-partitioning --ifmap-partitioning",
-        ),
-        Spec(
-            "--enable-access-forwarding",
-            "nodes that use the same data fetch a part each from memory, and forward it",
-        ),
-        Spec(
-            "--enable-gbuf-sharing",
-            "nodes that use the same data spread them over their global buffers; forwards as well",
-        ),
-    ),
-    "search": (
-        Spec(
-            "-g --goal",
-            "what is to be least: e energy (the cost), d delay (the time), ed their product",
-            "GOAL",
-            "e",
-        ),
-        Spec(
-            "-t --top",
-            f"how many best schedules to keep, at most {MAX_TOP}; many may tie, and the search "
-            "time grows with N; the table gives the totals of all, JSON holds the best only",
-            "N",
-            "1",
-        ),
-        Spec(
-            "-p --processes",
-            "number of processes",
-            "N",
-            str(max(1, (os.cpu_count() or 1) // 2)),
-            default_text="half of the CPUs, here {}",
-        ),
-    ),
-    "output": (
-        Spec("--json", "print JSON, on a terminal as well"),
-        Spec("-o --output", "write JSON to this file; a terminal still gets the table", "FILE"),
-        Spec("-v --verbose", "say on standard error what is being searched"),
-        Spec("--debug", "show where in the program an error arose"),
-    ),
-}
 
 
 class Arguments(NamedTuple):
@@ -202,6 +89,11 @@ class Arguments(NamedTuple):
     ifmaps_partition: bool
     enable_access_forwarding: bool
     enable_gbuf_sharing: bool
+    interlayer_partition: bool
+    enable_save_writeback: bool
+    disable_interlayer_opt: bool
+    layer_pipeline_time_overhead: float
+    layer_pipeline_max_degree: float
     goal: str
     top: int
     processes: int
@@ -238,8 +130,7 @@ def parse_arguments(argv: Sequence[str]) -> Arguments:
     given = parser.parse_args(_join_bypass(parser.complete(argv)))
     if given.ifmaps_partition and not given.hybrid_partition:
         raise Refused("--ifmaps-partition: needs --hybrid-partition")
-    if given.enable_gbuf_sharing:
-        _refuse_with_sharing(given)
+    _refuse_contradictions(given)
     word = whole("--word", given.word, MAX_WORD_BITS, unit="bits")
     return Arguments(
         net=given.net,
@@ -263,6 +154,11 @@ def parse_arguments(argv: Sequence[str]) -> Arguments:
         ifmaps_partition=given.ifmaps_partition,
         enable_access_forwarding=given.enable_access_forwarding,
         enable_gbuf_sharing=given.enable_gbuf_sharing,
+        interlayer_partition=given.interlayer_partition,
+        enable_save_writeback=given.enable_save_writeback,
+        disable_interlayer_opt=given.disable_interlayer_opt,
+        layer_pipeline_time_overhead=limit(TIME_OVERHEAD, given.layer_pipeline_time_overhead, 0),
+        layer_pipeline_max_degree=limit(MAX_DEGREE, given.layer_pipeline_max_degree, 1),
         goal=choice("--goal", given.goal, (*GOALS, *map(str.upper, GOALS))).lower(),
         top=whole("--top", given.top, MAX_TOP),
         processes=whole("--processes", given.processes, MAX_PROCESSES),
@@ -273,14 +169,18 @@ def parse_arguments(argv: Sequence[str]) -> Arguments:
     )
 
 
-def _refuse_with_sharing(given: argparse.Namespace) -> None:
-    """Refuse what contradicts buffer sharing: it forwards, and the formula knows nothing of it."""
-    for option, wanted in (
-        ("--enable-access-forwarding", given.enable_access_forwarding),
-        ("--solve-loopblocking", given.solve_loopblocking),
+def _refuse_contradictions(given: argparse.Namespace) -> None:
+    """Refuse what excludes an option.
+
+    Sharing forwards as it is, and the formula knows neither shared buffers nor fmaps that stay.
+    """
+    for option, other in (
+        ("--enable-access-forwarding", SHARING),
+        ("--solve-loopblocking", SHARING),
+        ("--solve-loopblocking", SAVE_WRITEBACK),
     ):
-        if wanted:
-            raise Refused(f"{option}: must not be given with --enable-gbuf-sharing")
+        if all(getattr(given, name[2:].replace("-", "_")) for name in (option, other)):
+            raise Refused(f"{option}: must not be given with {other}")
 
 
 class _Version(argparse.Action):
@@ -312,7 +212,7 @@ class _Parser(OneLineParser):
         group.add_argument(
             "net", help="a network of nn_dataflow.nns, or the path of a .py file that defines NN"
         )
-        for title, specs in _OPTIONS.items():
+        for title, specs in OPTIONS.items():
             group = self.add_argument_group(title)
             for spec in specs:
                 self._add_option(group, spec)
@@ -346,8 +246,7 @@ class _Parser(OneLineParser):
     def complete(self, argv: Sequence[str]) -> list[str]:
         """Replace aliases and prefixes of long options by the options' names.
 
-        An alias makes a prefix no more ambiguous, nor does an option of pipelines, which is
-        refused.
+        Several spellings of one option make a prefix no more ambiguous.
         """
         end = list(argv).index("--") if "--" in argv else len(argv)
         return [*map(self._complete, argv[:end]), *argv[end:]]
@@ -358,14 +257,15 @@ class _Parser(OneLineParser):
         start, equals, value = word.partition("=")
         if start in self._spellings:
             return self._spellings[start] + equals + value
-        options = {name for given, name in self._spellings.items() if given.startswith(start)}
+        # Of each option, the first spelling that begins like this.
+        options: dict[str, str] = {}
+        for spelling, name in self._spellings.items():
+            if spelling.startswith(start):
+                options.setdefault(name, spelling)
         if len(options) > 1:
-            raise Refused(f"{shown(start)}: could be {' or '.join(sorted(options))}")
-        if not options:
-            for name in PIPELINE_OPTIONS:
-                if name.startswith(start):
-                    raise Refused(f"{name}: {NO_PIPELINES}")
-        return (options.pop() if options else start) + equals + value
+            could = " or ".join(sorted(options.values()))
+            raise Refused(f"{shown(start)}: could be {could}")
+        return next(iter(options), start) + equals + value
 
 
 def _join_bypass(argv: Sequence[str]) -> list[str]:

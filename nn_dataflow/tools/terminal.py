@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from typing import TextIO
 
 DEFAULT_COLUMNS = 80
-_PLAINER = str.maketrans({"·": ".", "…": "~"})
+_PLAINER = str.maketrans({"·": ".", "…": "~", "┌": "/", "│": "|", "└": "\\"})
 
 
 class OutputError(Exception):

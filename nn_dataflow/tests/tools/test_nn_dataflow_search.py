@@ -15,6 +15,7 @@ import pytest
 
 from nn_dataflow.core.map_strategy import MapStrategyEyeriss
 from nn_dataflow.core.node_region import NodeRegion
+from nn_dataflow.core.option import Option
 from nn_dataflow.core.phy_dim2 import PhyDim2
 from nn_dataflow.tests.tools.recorded_search import RecordedSearch
 from nn_dataflow.tools import nn_dataflow_search
@@ -127,6 +128,29 @@ def test_forwarding_and_sharing_reach_the_search(search, capsys):
         assert (option.hw_access_forwarding, option.hw_gbuf_sharing) == fields
 
 
+@pytest.mark.parametrize(
+    ("words", "fields"),
+    [
+        ("", {}),
+        ("--interlayer-partition", {"partition_interlayer": True}),
+        ("--enable-save-writeback", {"hw_gbuf_save_writeback": True}),
+        ("--interl --enable-s", {"partition_interlayer": True, "hw_gbuf_save_writeback": True}),
+        ("--interl --solve", {"partition_interlayer": True, "sw_solve_loopblocking": True}),
+        ("--disable-interlayer-opt", {"layer_pipeline_opt": False}),
+        ("--layer-pipeline-time-overhead 0", {"layer_pipeline_time_ovhd": 0}),
+        ("--layer-pipeline-time-overhead=0.1", {"layer_pipeline_time_ovhd": 0.1}),
+        ("--layer-pipeline-time-overhead INF", {"layer_pipeline_time_ovhd": math.inf}),
+        ("--layer-pipeline-max-degree 1", {"layer_pipeline_max_degree": 1}),
+        ("--layer-pipeline-max-degree 2.5", {"layer_pipeline_max_degree": 2.5}),
+        ("--layer-pipeline-m inf", {"layer_pipeline_max_degree": math.inf}),
+    ],
+)
+def test_pipelines_reach_the_search(search, capsys, words, fields):
+    assert run(capsys, f"mlp_s -p 1 {words}".rstrip())[0] == 0
+    plain = Option(sw_gbuf_bypass=(True, True, True))
+    assert search.calls[0].options == plain._replace(**fields)
+
+
 @pytest.mark.parametrize(("cpus", "processes"), [(1, 1), (3, 1), (8, 4), (None, 1)])
 def test_half_of_the_cpus_work_by_default(cpus, processes):
     code = (
@@ -183,6 +207,14 @@ def test_disabled_bypass_leaves_the_network_alone(search, capsys, words, bypass)
         ("--solve", "solve_loopblocking"),
         ("--enable-a", "enable_access_forwarding"),
         ("--enable-g", "enable_gbuf_sharing"),
+        ("--inter-layer-partition", "interlayer_partition"),
+        ("--inter-", "interlayer_partition"),
+        ("--inter", "interlayer_partition"),
+        ("--interl", "interlayer_partition"),
+        ("--enable-s", "enable_save_writeback"),
+        ("--basic-interlayer-partition", "disable_interlayer_opt"),
+        ("--basic", "disable_interlayer_opt"),
+        ("--disable-i", "disable_interlayer_opt"),
     ],
 )
 def test_aliases_and_prefixes(words, field):
@@ -234,8 +266,27 @@ def test_aliases_and_prefixes(words, field):
         ),
         (
             "--enable",
-            "--enable: could be --enable-access-forwarding or --enable-gbuf-sharing",
+            (
+                "--enable: could be --enable-access-forwarding or --enable-gbuf-sharing or "
+                "--enable-save-writeback"
+            ),
         ),
+        ("--disable", "--disable: could be --disable-bypass or --disable-interlayer-opt"),
+        (
+            "--layer-pipeline",
+            (
+                "--layer-pipeline: could be --layer-pipeline-max-degree or "
+                "--layer-pipeline-time-overhead"
+            ),
+        ),
+        ("--i", "--i: could be --ifmaps-partition or --interlayer-partition"),
+        ("--ba 4", "--ba: could be --basic-interlayer-partition or --batch or --batch-partition"),
+        (
+            "--solve-loopblocking --enable-save-writeback",
+            "--solve-loopblocking: must not be given with --enable-save-writeback",
+        ),
+        ("--interlayer-partition=1", "--interlayer-partition: ignored explicit argument '1'"),
+        ("--layer-pipeline-max-degree", "--layer-pipeline-max-degree: expected one argument"),
         ("--disable-bypass", "--disable-bypass: must be followed by i, o, f or some of them"),
         ("--disable-bypass x", "--disable-bypass x: must be followed by i, o, f or some of them"),
         (
@@ -243,37 +294,19 @@ def test_aliases_and_prefixes(words, field):
             "--disable-bypass ix: must be one or more of i (ifmaps), o (ofmaps) and f (filters)",
         ),
         ("--enable-magic", "unrecognized arguments: --enable-magic"),
-        ("--b", "--b: could be --batch or --batch-partition or --bus-width"),
+        (
+            "--b",
+            (
+                "--b: could be --basic-interlayer-partition or --batch or --batch-partition or "
+                "--bus-width"
+            ),
+        ),
         ("zfnet", "unrecognized arguments: zfnet"),
         ("--batch", "--batch: expected one argument"),
     ],
 )
 def test_bad_values_are_refused_in_one_line(search, capsys, words, message):
     assert refusal(capsys, "mlp_s " + words) == message
-    assert not search.calls
-
-
-@pytest.mark.parametrize(
-    ("words", "name"),
-    [
-        ("--enable-save-writeback", "--enable-save-writeback"),
-        ("--interlayer-partition", "--interlayer-partition"),
-        ("--interl", "--interlayer-partition"),
-        ("--inter-layer-partition", "--inter-layer-partition"),
-        ("--disable-interlayer-opt", "--disable-interlayer-opt"),
-        ("--basic-interlayer-partition", "--basic-interlayer-partition"),
-        ("--layer-pipeline-time-overhead 0.5", "--layer-pipeline-time-overhead"),
-        ("--layer-pipeline-time-overhead=0.5", "--layer-pipeline-time-overhead"),
-        ("--layer-pipeline-time-overhead", "--layer-pipeline-time-overhead"),
-        ("--layer-pipeline-max-degree 4", "--layer-pipeline-max-degree"),
-        ("--layer-pipeline-max-degree=4", "--layer-pipeline-max-degree"),
-        ("--interlayer-partition=1", "--interlayer-partition"),
-    ],
-)
-def test_options_of_pipelines_are_refused_by_name(search, capsys, words, name):
-    assert refusal(capsys, f"{words} mlp_s") == (
-        f"{name}: pipelining of layers is not supported by this version"
-    )
     assert not search.calls
 
 
@@ -302,6 +335,20 @@ def test_bad_bandwidths(capsys, text):
     assert refusal(capsys, f"mlp_s --dram-bw {text}") == (
         f"--dram-bw {text}: must be a number of bytes per cycle from 1e-09 to 1e+15, or inf"
     )
+
+
+@pytest.mark.parametrize(
+    ("option", "text", "lowest"),
+    [
+        *(("--layer-pipeline-time-overhead", t, 0) for t in ("-0.1", "-inf", "nan", "x", "10%")),
+        *(("--layer-pipeline-max-degree", t, 1) for t in ("0", "0.99", "-1", "-inf", "NaN", "two")),
+    ],
+)
+def test_bad_limits_of_pipelines(search, capsys, option, text, lowest):
+    message = f"{option} {text}: must be a number of at least {lowest}, or inf"
+    assert refusal(capsys, f"mlp_s {option} {text}") == message
+    assert refusal(capsys, f"mlp_s {option}={text}") == message
+    assert not search.calls
 
 
 def test_long_and_odd_values_are_shown_in_one_line(capsys):
@@ -549,6 +596,11 @@ def test_help_shows_defaults_and_units(capsys):
         "(default: 200 6 2 1)",
         "(default: all may)",
         "(default: half of the CPUs, here ",
+        "pipelines of layers, which share a segment of time and hand over fmaps on chip:",
+        "--interlayer-partition groups of layers may run side by side",
+        "the same nodes; not with --solve-loopblocking --disable-interlayer-opt basic pipelines",
+        "as a share of the latter (0.1 is a tenth), or inf (default: inf)",
+        "with the pooling and the like behind it (default: inf)",
     ):
         assert text in words
     assert "at most 100; many may tie, and the search time grows with N" in words

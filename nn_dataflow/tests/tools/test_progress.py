@@ -66,6 +66,38 @@ def test_one_line_is_rewritten_and_removed():
 
 
 @pytest.mark.usefixtures("hurry")
+def test_a_later_stage_counts_other_things():
+    stream = Terminal()
+    line = ProgressLine("vgg_net", stream)
+    line.start()
+    for done, total, name, news in (
+        (21, 22, "fc2", "21 of 22 layers, last fc2"),
+        (22, 22, "fc3", "22 of 22 layers, searching the network"),
+        (0, 962, "segments", "0 of 962 segments"),
+        (120, 962, "segments", "120 of 962 segments"),
+        (962, 962, "segments", "962 of 962 segments, searching the network"),
+        (1, 30, "segments", "1 of 30 segments"),
+        (2, 40, "segments", "2 of 40 segments"),
+    ):
+        line(done, total, name)
+        stream.wait_for(f"{CLEAR}vgg_net: 0 s, {news}{CLEAR}")
+    line.stop()
+
+
+@pytest.mark.usefixtures("hurry")
+@pytest.mark.parametrize("first", [(0, 1), (1, 1), (0, 962), (1, 962)])
+def test_a_later_stage_is_noticed_by_its_first_count(first):
+    """After a network of one layer as well, and whether or not it begins with 0."""
+    stream = Terminal()
+    line = ProgressLine("one", stream)
+    line.start()
+    line(1, 1, "fc")
+    line(*first, "segments")
+    stream.wait_for(f"one: 0 s, {first[0]} of {first[1]} segments")
+    line.stop()
+
+
+@pytest.mark.usefixtures("hurry")
 def test_line_fits_the_terminal(monkeypatch):
     monkeypatch.setenv("COLUMNS", "10")
     stream = Terminal()

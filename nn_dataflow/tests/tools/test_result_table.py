@@ -9,8 +9,9 @@ import pytest
 from nn_dataflow.core.partition_scheme import PartitionScheme
 from nn_dataflow.tests.tools.recorded_search import RecordedSearch, recorded
 from nn_dataflow.tools import nn_dataflow_search
-from nn_dataflow.tools.result_table import render, scale
+from nn_dataflow.tools.result_table import render
 from nn_dataflow.tools.search_arguments import parse_arguments
+from nn_dataflow.tools.table_text import scale
 
 MLP_M = "mlp_m --batch 16 --nodes 2 2 --hybrid-partition -g ed"
 MLP_S = "mlp_s --batch 16 --nodes 1 1 -g e"
