@@ -6,15 +6,20 @@ blocking schemes, by `reference_pipeline`. What comes out is also put together o
 parts, layer by layer, and compared with the search without pipelines.
 """
 
+import concurrent.futures
 import contextlib
 import io
 import itertools
 import math
+import os
+import subprocess
+import sys
 
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from nn_dataflow.core import pipeline_search, workers
 from nn_dataflow.core.cost import Cost
 from nn_dataflow.core.layer import (
     ConvLayer,
@@ -35,6 +40,7 @@ from nn_dataflow.core.resource import Resource
 from nn_dataflow.tests import reference_blocking as ref
 from nn_dataflow.tests import reference_pipeline as rp
 from nn_dataflow.tests import reference_search as rs
+from nn_dataflow.tests.core import test_nn_dataflow as own
 
 IN = Network.INPUT_LAYER_KEY
 GOALS = ("e", "d", "ed")
@@ -403,8 +409,6 @@ def test_never_worse_than_without_pipelines(case, goal):
 
 # Cases for what pipelines are about, each with the walk over everything.
 
-SQUARE = NodeRegion(PhyDim2(2, 2), PhyDim2(0, 0), type=NodeRegion.PROC)
-
 
 def machine(dim=(2, 2), size_gbuf=150, size_regf=20, bandwidth=2.0):
     proc = NodeRegion(PhyDim2(*dim), PhyDim2(0, 0), type=NodeRegion.PROC)
@@ -459,3 +463,65 @@ def test_residual_operand_on_chip_takes_no_memory():
     words = network["e"].total_ifmap_size(2)
     assert scheme["access"][0][1] == scheme["remote_gbuf_access"][1] == words / 2
     assert scheme["is_dram"] == (True, True)
+
+
+# What a result does not depend on.
+
+PIPELINED = own.OPTIONS._replace(opt_goal="ed", **BOTH)
+
+
+def test_executor_does_not_matter(monkeypatch):
+    """Neither the schedules nor what was looked at change when searches run elsewhere."""
+    alone = own.dataflow_of()
+    expected, _ = alone.schedule_search(PIPELINED)
+    monkeypatch.setattr(workers, "CHUNK", 1)
+    with concurrent.futures.ThreadPoolExecutor(2) as executor:
+        helped = own.dataflow_of()
+        found, _ = helped.schedule_search(PIPELINED, executor=executor)
+    assert own.digest(found) == own.digest(expected)
+    assert [one[name].sched_seq for one in found for name in one] == [
+        one[name].sched_seq for one in expected for name in one
+    ]
+    assert helped.effort.as_dict() == alone.effort.as_dict()
+
+
+SCRIPT = """
+from nn_dataflow.core import workers
+from nn_dataflow.tests.core import test_nn_dataflow as own
+from nn_dataflow.tests.core import test_pipeline_search as pipelines
+
+workers.MIN_JOBS = workers.CHUNK = 1
+found, _ = own.dataflow_of().schedule_search(pipelines.PIPELINED._replace(nprocesses={nprocesses}))
+print(own.digest(found))
+"""
+
+
+@pytest.mark.parametrize(("nprocesses", "hash_seed"), [(2, "0"), (1, "12345")])
+def test_processes_and_hash_seed_do_not_matter(nprocesses, hash_seed, tmp_path):
+    script = tmp_path / "search.py"
+    script.write_text(SCRIPT.format(nprocesses=nprocesses))
+    environment = {**os.environ, "PYTHONHASHSEED": hash_seed}
+    environment["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
+    found = subprocess.run(
+        [sys.executable, str(script)], env=environment, capture_output=True, text=True, check=True
+    )
+    expected, _ = own.dataflow_of().schedule_search(PIPELINED)
+    assert found.stdout.strip() == str(own.digest(expected))
+
+
+def test_what_was_searched_before_does_not_matter():
+    used = own.dataflow_of()
+    for goal in ("d", "e", "ed", "d"):
+        changed = PIPELINED._replace(opt_goal=goal)
+        found, _ = used.schedule_search(changed)
+        fresh, _ = own.dataflow_of().schedule_search(changed)
+        assert own.digest(found) == own.digest(fresh)
+
+
+def test_few_guided_prefixes_do_not_matter(monkeypatch):
+    """How many prefixes the passes keep that look for a better limit changes the effort only."""
+    expected, _ = own.dataflow_of().schedule_search(PIPELINED)
+    monkeypatch.setattr(pipeline_search, "GUIDED_PREFIXES", 1)
+    found, _ = own.dataflow_of().schedule_search(PIPELINED)
+    assert all(map(rs.close, keys_of("ed", found), keys_of("ed", expected)))
+    assert len(found) == len(expected) == PIPELINED.ntops
