@@ -148,15 +148,14 @@ class LayerTable:
     def _find_least(self) -> None:
         self.least = np.minimum(self._least_found, self._lower.min(axis=0, initial=np.inf))
 
-    def refine(self, column: int, *, search: bool) -> bool:
-        """Look at rows until the least of a column is that of a schedule; say whether any was.
+    def refine(self, column: int) -> bool:
+        """Look at rows until the least of a column is that of a schedule, or needs a search.
 
-        Without `search`, only until it is a bound under the constraint.
+        Says whether any was looked at. Bounds under the constraint are cheap, and so are array
+        mappings that were searched already; others are `wanted`.
         """
         changed = False
-        while (mapping := self._next(column)) is not None:
-            if not search and mapping in self._under:
-                break
+        while (mapping := self._next(column)) is not None and self.wanted(column) is None:
             self._look_at(mapping)
             changed = True
         if changed:
@@ -173,13 +172,18 @@ class LayerTable:
         return int(self._space.row_mapping[row])
 
     def wanted(self, column: int) -> Job | None:
-        """The search that `refine` begins with, if it is not known yet."""
+        """The search without which `refine` cannot go on, if there is any."""
         number = self._next(column)
-        if number is None:
+        if number is None or self._is_cheap(number):
             return None
         mapping = self._space.under(number, self.tops)
         hop_costs = self.bounds.step.hop_costs[number]
         return None if mapping.knows(hop_costs) else (mapping, hop_costs, self._space.effort)
+
+    def _is_cheap(self, number: int) -> bool:
+        """Whether to look at an array mapping is to bound it under the constraint."""
+        is_known = number in self._under or self.tops == FREE
+        return not is_known and not self._space.mappings[number].solved
 
     def search(self, may_matter: Callable[[Floats], Bools]) -> Schedules:
         """Search all array mappings of which bounds may matter; give the schedules that may.
@@ -209,7 +213,7 @@ class LayerTable:
         space = self._space
         rows = np.flatnonzero(space.row_mapping == number)
         mapping = space.under(number, self.tops)
-        if number not in self._under and self.tops != FREE and not mapping.solved:
+        if self._is_cheap(number):
             self._under.add(number)
             row_bound = np.full(len(space.row_bound), mapping.bound)
             row_time = np.full(len(space.row_bound), mapping.min_time)

@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 # Combinations of constraints that are looked at together.
 MAX_TOGETHER = 64
 
-# Combinations that are searched after the likely path, at most; the others are given up.
-MAX_REFINED = 1 << 13
+# Searches of array mappings in segments, at most; combinations that need more are given up.
+MAX_SEARCHED = 1 << 16
 
 # Prefixes kept per position by passes that look for a better limit.
 GUIDED_PREFIXES = 16
@@ -102,7 +102,7 @@ class PipelineSearch:
         self.live = live
         self.goal = goal
         self.workers = workers
-        self.num_refined = 0
+        self.num_searched = 0
         self.limit = SearchLimit(goal.goal, goal.num)
         if known:
             cost, time = np.array(known, dtype=float).T
@@ -193,17 +193,20 @@ class PipelineSearch:
         while True:
             bounds = self._edge_bounds()[self._guiding]
             path = self._shortest(bounds)
-            changed = [self.edges[n].space.bound(combination) for n, combination in path]
-            if not any(changed):
-                self._search([(self.edges[n].space, combination) for n, combination in path])
-                changed = [self.edges[n].space.refine(combination) for n, combination in path]
-            if not any(changed):
+            if not self._refined([(self.edges[n].space, best) for n, best in path]):
                 return path
 
-    def _search(self, combinations: Sequence[tuple[SegmentSpace, int]]) -> None:
-        """Search the array mappings that combinations need first, together."""
+    def _refined(self, combinations: Sequence[tuple[SegmentSpace, int]]) -> bool:
+        """Look closer at combinations; say whether there was anything to look at.
+
+        What they can do without a search comes first; then they search together.
+        """
+        if any([space.refine(number) for space, number in combinations]):
+            return True
         jobs = [job for space, number in combinations for job in space.wanted(number)]
         self.workers.search(list({job[:2]: job for job in jobs}.values()))
+        self.num_searched += len(jobs)
+        return bool(jobs)
 
     def _shortest(self, bounds: Floats) -> list[tuple[int, int]]:
         """Shortest path, each segment with its best combination."""
@@ -261,14 +264,10 @@ class PipelineSearch:
             best = self._best_open(alive, settled)
             if not best:
                 return alive
-            if self.num_refined > MAX_REFINED:
+            if self.num_searched > MAX_SEARCHED:
                 return self._given_up(alive, settled)
-            opened = [(space, number) for space, number in best if not space.bound(number)]
-            self._search(opened)
-            for space, number in opened:
-                self.num_refined += 1
-                if not space.refine(number):
-                    settled.add((id(space), number))
+            if not self._refined(best):
+                settled.update((id(space), number) for space, number in best)
 
     def _best_open(
         self, alive: Sequence[Ints], settled: set[tuple[int, int]]

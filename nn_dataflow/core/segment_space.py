@@ -223,24 +223,15 @@ class SegmentSpace:
         tops_of = self.grids[system].tops_of(combination)
         return [self.table(layer, tops) for layer, tops in enumerate(tops_of)]
 
-    def bound(self, number: int) -> bool:
-        """Bound the layers under a combination; say whether its own bounds may have risen."""
-        tables = self.tables_of(number)
-        changed = [table.refine(self._guiding(), search=False) for table in tables]
+    def refine(self, number: int) -> bool:
+        """Look closer at the layers of a combination; say whether its bounds may have risen."""
+        changed = [table.refine(self._guiding()) for table in self.tables_of(number)]
         if any(changed):
             self._lower = None
         return any(changed)
 
-    def refine(self, number: int) -> bool:
-        """Search the layers under a combination; say whether its bounds may have risen."""
-        tables = self.tables_of(number)
-        changed = any(table.refine(self._guiding(), search=True) for table in tables)
-        if changed:
-            self._lower = None
-        return changed
-
     def wanted(self, number: int) -> list[Job]:
-        """Searches that `refine` will ask for."""
+        """Searches without which `refine` cannot go on."""
         jobs = (table.wanted(self._guiding()) for table in self.tables_of(number))
         return [job for job in jobs if job is not None]
 
