@@ -106,6 +106,8 @@ SEGMENTS = (
     (("a", "p", "b", "q"),),
     (("a",), ("p",), ("b", "q")),
     (("a", "p"), ("b", "q"), ("c",)),
+    (("a", "p", "b"), ("q",)),
+    (("a",), ("p", "b"), ("q",)),
     (("b", "q"), ("c", "d")),
     (("c", "d"),),
 )
@@ -180,7 +182,7 @@ def grown(states, position, roles, choices):
 
 
 @given(st.sampled_from(SEGMENTS), st.data())
-@settings(max_examples=60)
+@settings(max_examples=100)
 def test_states_are_segment_timings(segment, data):
     """All combinations of some schedules of the layers of a segment."""
     nodes = [data.draw(st.sampled_from((1, 2, 4))) for _ in segment]
@@ -230,7 +232,7 @@ def best_of(states, num, goal):
 
 
 @given(st.sampled_from(SEGMENTS), st.sampled_from(("e", "d", "ed")), st.integers(1, 3), st.data())
-@settings(max_examples=80)
+@settings(max_examples=250)
 def test_dropped_states_are_of_no_use(segment, goal, num, data):
     """Whatever is dropped after each layer, the best segments remain, as many as are wanted."""
     roles = roles_of(segment, [1] * len(segment))
@@ -252,7 +254,7 @@ def test_dropped_states_are_of_no_use(segment, goal, num, data):
 
 
 @given(st.sampled_from(SEGMENTS), st.sampled_from((0, 0.1, 0.5)), st.data())
-@settings(max_examples=40)
+@settings(max_examples=100)
 def test_dropped_states_are_of_no_use_within_a_limit(segment, limit, data):
     """With a limit of the overhead those that take longer by themselves may be needed."""
     roles = roles_of(segment, [1] * len(segment))
