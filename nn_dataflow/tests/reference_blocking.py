@@ -123,12 +123,14 @@ def variants(
     *,
     part_nodes: int | None = None,
     groups: Triple = ONE_GROUP,
+    near_ifmaps: float = 0,
 ) -> list[Result]:
     """Return the valid ways to run one scheme: none, one, or two.
 
     There are two where the filters would bypass GBUF because it gives them no reuse, but could also
     be pinned in it (correction M6): first stored and pinned, then bypassed and fetched.
-    The parameters are those of `evaluate`.
+    The parameters are those of `evaluate`; `near_ifmaps` is the share of the ifmaps in the buffers
+    of the nodes themselves, while the rest comes from the source region.
     """
     assert len(bl_ts) == 3
     assert all(len(bl_t) == 3 for bl_t in bl_ts)
@@ -152,6 +154,10 @@ def variants(
             return []
         if region == resource.proc_region:
             stored[dce] = True
+    if near_ifmaps:
+        if fetch[0][IFM] > 1:
+            return []
+        stored[IFM] = True
 
     # 3.6: what may bypass is stored for reuse only.
     stored = [stored[d] or fetch[0][d] < fetch[1][d] for d in CATEGORIES]
@@ -174,6 +180,7 @@ def variants(
             pinned=pinned,
             nodes=resource.proc_region.dim.size() if part_nodes is None else part_nodes,
             groups=groups,
+            near_ifmaps=near_ifmaps,
         )
         for choice, pinned in choices
         if fits(block_sizes(nld, bl_ts, choice, shared), resource)  # 3.7
@@ -191,6 +198,7 @@ def _account(
     pinned: bool,
     nodes: int,
     groups: Triple,
+    near_ifmaps: float,
 ) -> Result:
     """Return operations, accesses and times of a valid scheme (section 4)."""
     forwarded = options.hw_access_forwarding or options.hw_gbuf_sharing
@@ -217,6 +225,9 @@ def _account(
     for d, region in ((IFM, resource.src_data_region), (OFM, resource.dst_data_region)):
         if not is_dram(region):
             remote[d], access[DRAM][d] = access[DRAM][d], 0.0
+    if near_ifmaps:
+        remote[IFM] = access[DRAM][IFM] * near_ifmaps
+        access[DRAM][IFM] -= remote[IFM]
 
     proc_time = nld.unit_time * bodies
     bus_time = ceil_div(math.ceil(max(access[GBUF]) / nodes), resource.array_bus_width)

@@ -180,6 +180,7 @@ def start_layouts(network: Any, batch_size: int, resource: Any, options: Any) ->
     return starts
 
 
+@functools.lru_cache(maxsize=1 << 14)
 def placement(layout: DataLayout) -> frozenset[Any]:
     """Which ranges are on which nodes: what a layout is to those who read it."""
     return frozenset(layout.fmap_range_map().items())

@@ -94,7 +94,9 @@ def walk(bl_ts: Factors, bl_ords: Orders, bs: Orders = UNSPLIT) -> Iterator[tupl
 class _Category:
     """Buffer contents and counters of one data category."""
 
-    def __init__(self, loops: tuple[int, ...], bl_ts: Factors, *, accumulates: bool) -> None:
+    def __init__(
+        self, loops: tuple[int, ...], bl_ts: Factors, *, accumulates: bool, near: int = 0
+    ) -> None:
         self.loops = loops
         self.accumulates = accumulates
         self.regf_div = [bl_ts[2][l] for l in loops]
@@ -107,6 +109,8 @@ class _Category:
         self.visited: set[tuple[int, ...]] = set()
         self.touched: list[set[tuple[int, ...]]] = [set(), set()]  # in the current GBUF, REGF block
         self.peak = [0, 0]
+        self.near = near  # units along the first loop that are in the nodes' own buffers
+        self.from_near = 0  # of those below
         self.from_dram = 0  # units, if the category has a place in GBUF
         self.from_gbuf = 0  # units that enter or leave the array
 
@@ -125,6 +129,11 @@ class _Category:
                 self.gbuf_block = gbuf_block
                 self.touched[0] = set()
                 self.from_dram += self.gbuf_units * passes
+                if self.near:
+                    row = self.gbuf_units // self.gbuf_div[0]
+                    begin = gbuf_block[0] * self.gbuf_div[0]
+                    inside = min(self.near - begin, self.gbuf_div[0])
+                    self.from_near += max(0, inside) * row * passes
         self.visited.add(unit)
         for level, touched in enumerate(self.touched):
             touched.add(unit)
@@ -142,6 +151,7 @@ def simulate(
     src_dram: bool = True,
     dst_dram: bool = True,
     groups: tuple[int, int, int] = (1, 1, 1),
+    near_ifmaps: int = 0,
 ) -> Counts:
     """Walk the loop nest of docs/model/loop_blocking.md section 7 and count accesses.
 
@@ -167,10 +177,14 @@ def simulate(
     groups : 3 ints
         How many nodes use the same data of a category, and forward to each other what they fetch:
         each of them fetches a part.
+    near_ifmaps : int
+        Number of units of the ifmaps, along their first loop, that are in the buffers of the nodes
+        themselves while the others come from DRAM, as those of an operand from the layer before.
 
     """
+    near = (0, near_ifmaps, 0)
     categories = [
-        _Category(nld.data_loops[dce].loops(), bl_ts, accumulates=dce == OFM)
+        _Category(nld.data_loops[dce].loops(), bl_ts, accumulates=dce == OFM, near=near[dce])
         for dce in (FIL, IFM, OFM)
     ]
     if no_time_mux:
@@ -205,6 +219,10 @@ def simulate(
     for dce, in_dram in ((IFM, src_dram), (OFM, dst_dram)):
         if not in_dram:
             remote[dce], access[DRAM][dce] = access[DRAM][dce], 0.0
+    if near_ifmaps:
+        ifmaps = categories[IFM]
+        remote[IFM] = access[DRAM][IFM] * Fraction(ifmaps.from_near, ifmaps.from_dram)
+        access[DRAM][IFM] -= remote[IFM]
 
     return Counts(
         access=access,

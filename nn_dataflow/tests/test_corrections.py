@@ -17,8 +17,10 @@ from nn_dataflow.core import partition
 from nn_dataflow.core.cost import Cost
 from nn_dataflow.core.data_layout import DataLayout
 from nn_dataflow.core.fmap_range import FmapPosition, FmapRange
+from nn_dataflow.core.inter_layer_pipeline import InterLayerPipeline
 from nn_dataflow.core.layer import (
     ConvLayer,
+    EltwiseLayer,
     FCLayer,
     InputLayer,
     LocalRegionLayer,
@@ -37,6 +39,8 @@ from nn_dataflow.core.resource import Resource
 from nn_dataflow.core.scheduling import Scheduling
 from nn_dataflow.core.scheduling_constraint import SchedulingConstraint
 from nn_dataflow.core.scheduling_result import SchedulingCondition
+from nn_dataflow.nns import import_network
+from nn_dataflow.tests import pipeline_cases as pipelines
 from nn_dataflow.tests import reference_blocking as ref
 
 COST = Cost(mac_op=1, mem_hier=(200, 6, 2, 1), noc_hop=10, idl_unit=0)
@@ -45,6 +49,8 @@ HYBRID = ALL_BYPASS._replace(partition_hybrid=True)
 ONE = PhyDim2(1, 1)
 WHOLE = PartitionScheme(order=(0, 1, 2, 3), pdims=(ONE, ONE, ONE, ONE))
 FREE = SchedulingConstraint()
+SPATIAL = HYBRID._replace(partition_interlayer=True)
+TEMPORAL = HYBRID._replace(hw_gbuf_save_writeback=True)
 
 CONV2 = ConvLayer(48, 128, 27, 5)
 CONV_12_10 = ConvLayer(12, 10, 28, 3)
@@ -174,6 +180,16 @@ def test_network_of_one_segment_waits_for_memory():
     assert best.total_time > best["layer0"].total_node_time
 
 
+def test_pipeline_of_a_whole_network_waits_for_memory():
+    """M7: docs/model/search.md example C; the layers share the bandwidth."""
+    conv = ConvLayer(8, 8, 16, 1)
+    resource = machine((4, 4), (8, 8), dram_bandwidth=0.5)
+    (best,) = search(chain(conv, conv), 4, resource, Option(partition_interlayer=True))
+    assert [best[name].sched_seq for name in best] == [(0, 0, 0), (0, 1, 0)]
+    assert best.segment_timing_list[0].critical_time == 16_384
+    assert best.total_time == best.segment_timing_list[0].dram_time == 32_768
+
+
 class TestGoalDelay:
     """S1: goal d ranks by computed times."""
 
@@ -292,6 +308,145 @@ def test_goal_of_an_earlier_search_does_not_stick():
         (best,) = used.schedule_search(Option(partition_hybrid=True, opt_goal=goal))[0]
         found.append((best.total_cost, best.total_time))
     assert found == [(3_721_216, 200), (3_757_568, 64), (3_721_216, 200)]
+
+
+def segments_of(scheme):
+    """Layers of each segment, by spatial and temporal index."""
+    segments = []
+    for name, result in scheme.items():
+        seg, sp, _ = result.sched_seq
+        while seg == len(segments):
+            segments.append([])
+        while sp == len(segments[seg]):
+            segments[seg].append([])
+        segments[seg][sp].append(name)
+    return segments
+
+
+def three_layers():
+    """docs/model/pipeline.md section 9.2, with its machine and batch size."""
+    return pipelines.linear_network(), 4, pipelines.machine()
+
+
+class TestPipelinesThatAreNotTheFirst:
+    """S4: fewer groups of fmaps cost as much and take longer; all combinations are compared."""
+
+    @pytest.mark.parametrize("overhead", [math.inf, 0.1, 0])
+    @pytest.mark.parametrize("idle", [0, 100])
+    def test_worked_example(self, overhead, idle):
+        """The first combination takes 12 288 cycles, the one found 7104, at the same energy."""
+        options = SPATIAL._replace(layer_pipeline_max_degree=2, layer_pipeline_time_ovhd=overhead)
+        (best,) = search(*three_layers(), options, COST._replace(idl_unit=idle))
+        assert segments_of(best) == [[["a"], ["b"]], [["c"]]]
+        assert best.segment_time_list() == [7104, 4480]
+        assert best.segment_timing_list[0].time_overhead == 0
+        assert best.total_cost == 39_048_192 + 8_691_712 + idle * (7104 + 4480)
+
+    def test_worked_example_for_other_goals(self):
+        """Faster ones, of more energy; the original's takes 16 768 cycles for all goals."""
+        found = {}
+        for goal in ("e", "d", "ed"):
+            options = SPATIAL._replace(layer_pipeline_max_degree=2, opt_goal=goal)
+            (found[goal],) = search(*three_layers(), options)
+        assert (found["e"].total_cost, found["e"].total_time) == (47_739_904, 11_584)
+        assert found["d"].total_time <= found["ed"].total_time < 11_584
+        assert found["ed"].total_cost * found["ed"].total_time < 47_739_904 * 11_584
+
+    def test_prefix_that_is_best_is_not_all(self):
+        """The best first two layers end in a schedule that is 0.65 % worse than the original's."""
+        network = chain(ConvLayer(4, 8, 8, 3), ConvLayer(8, 32, 8, 3), ConvLayer(32, 4, 4, 1, 2))
+        resource = machine((4, 4), (8, 8), 1024, 128)
+        options = SPATIAL._replace(partition_batch=True, opt_goal="ed")
+        (best,) = search(network, 8, resource, options)
+        product = best.total_cost * best.total_time
+        assert product <= 21_325_824 * 1744
+        assert product <= 17_591_552 * 2128
+        (plain,) = search(network, 8, resource, options._replace(partition_interlayer=False))
+        assert product <= plain.total_cost * plain.total_time
+
+    @pytest.mark.parametrize("goal", ["e", "d", "ed"])
+    def test_few_groups_of_samples_within_the_overhead(self, goal):
+        """Buffering whole fmaps takes no time where the memory holds all layers up."""
+        network = chain(FCLayer(512, 4096, 6), *map(FCLayer, (4096, 4096, 1000), (4096, 1000, 10)))
+        resource = machine((4, 4), dram_bandwidth=32)
+        options = SPATIAL._replace(layer_pipeline_time_ovhd=0.1, opt_goal=goal)
+        (best,) = search(network, 4, resource, options)
+        assert segments_of(best) == [[["layer0"], ["layer1"], ["layer2"]], [["layer3"]]]
+        (original,) = (
+            segment.gen_constraint(0.1, original_rules=True)
+            for segment in InterLayerPipeline(network, 4, resource).gen_segment(options)
+            if len(segment) == 3
+        )
+        assert not list(original)
+        assert best.segment_timing_list[0].bat_ngrp == 1
+        assert best.segment_timing_list[0].time_overhead == pytest.approx(0)
+
+
+class TestLocalRegionLayersInSegments:
+    """S5, S7: how their ofmaps are split is searched with that of the layer before."""
+
+    def test_each_schedule_has_its_own_split(self):
+        """The pooling layers of the best schedules follow their own convolution."""
+        network = chain(ConvLayer(8, 32, 8, 3), PoolingLayer(32, 4, 2))
+        resource = machine((1, 1), (8, 8), 2000, 64)
+        splits = set()
+        for scheme in search(network, 4, resource, TEMPORAL._replace(ntops=60)):
+            conv, pool = (scheme[name] for name in scheme)
+            assert pool.sched_seq == (0, 0, 1)
+            assert pool.scheme["to"][0] == conv.scheme["to"][0]
+            splits.add(conv.scheme["to"][0])
+        assert splits == {2, 4}
+
+    @pytest.mark.parametrize(
+        ("goal", "most"), [("e", 7.7813e10), ("ed", 1.2325e18)], ids=["e", "ed"]
+    )
+    def test_alex_net(self, goal, most):
+        """Convolution and pooling run together, which the convolution's own choice rules out."""
+        options = TEMPORAL._replace(partition_interlayer=True, opt_goal=goal)
+        (best,) = search(import_network("alex_net"), 16, machine((2, 2)), options)
+        value = best.total_cost * (best.total_time if goal == "ed" else 1)
+        assert value < most * 1.0001
+        assert any(["conv2_a", "pool2_a"] in segment for segment in segments_of(best))
+
+
+class TestLimitOfTheOverhead:
+    """S8, E3: an overhead at the limit passes, and a limit of 0 is one."""
+
+    def best(self, overhead):
+        options = SPATIAL._replace(layer_pipeline_time_ovhd=overhead)
+        return search(*three_layers(), options)[0]
+
+    def test_at_the_limit(self):
+        free = self.best(math.inf)
+        (timing,) = free.segment_timing_list
+        assert timing.time_overhead == pytest.approx(0.9073, abs=5e-5)
+        for limit, passes in ((1, True), (1 - 1e-10, True), (1 - 1e-6, False)):
+            best = self.best(timing.time_overhead * limit)
+            assert (best.total_cost == free.total_cost) == passes
+            assert best.total_cost >= free.total_cost
+
+    @pytest.mark.parametrize("options", [SPATIAL, TEMPORAL])
+    def test_no_overhead_at_all(self, options):
+        options = options._replace(layer_pipeline_time_ovhd=0)
+        (best,) = search(*three_layers(), options)
+        assert len(segments_of(best)) < len(best)
+        for timing in best.segment_timing_list:
+            assert timing.time_overhead <= 1e-9
+
+
+@pytest.mark.parametrize("options", [SPATIAL, TEMPORAL])
+def test_pooling_beside_a_convolution(options):
+    """E2: a shortcut of a pooling layer joins a convolution in a sum."""
+    network = chain(ConvLayer(8, 16, 32, 1), PoolingLayer(16, 16, 2))
+    network.add("conv", ConvLayer(16, 16, 16, 1, 2), prevs=("layer0",))
+    network.add("sum", EltwiseLayer(16, 16, 2), prevs=("conv", "layer1"))
+    network.add("last", ConvLayer(16, 8, 16, 1))
+    resource = machine((4, 4), (8, 8), 4096, 64)
+    (best,) = search(network, 4, resource, options)
+    (plain,) = search(network, 4, resource, HYBRID)
+    assert set(best) == set(network)
+    assert best["sum"].sched_seq[0] == best["conv"].sched_seq[0]
+    assert best.total_cost < plain.total_cost
 
 
 class TestDistinctSchedules:

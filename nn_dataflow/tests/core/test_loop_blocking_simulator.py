@@ -9,10 +9,12 @@ docs/model/loop_blocking.md section 10 (and the numbers of its sections 8 and 12
 import itertools
 import math
 
+import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from nn_dataflow.core.blocking_model import BlockingModel
 from nn_dataflow.core.cost import Cost
 from nn_dataflow.core.nested_loop_desc import NestedLoopDesc
 from nn_dataflow.core.node_region import NodeRegion
@@ -182,6 +184,45 @@ def test_accesses_are_what_the_walk_counts(case):
         )
         assert result["proc_time"] == nld.unit_time * counts.bodies
         assert result["time"] >= sum(map(sum, counts.access[:1])) / resource.dram_bandwidth
+
+
+@given(own_st.cases(max_bodies=600), st.data())
+@settings(max_examples=200, deadline=None)
+def test_ifmaps_that_are_partly_near_are_what_the_walk_counts(case, data):
+    """A part of the ifmaps is in the nodes, the rest comes from memory: read once, and stored."""
+    nld, bl_ts, bl_ords, resource, options = case
+    resource = resource._replace(src_data_region=own_st.MEMORY)
+    first = nld.data_loops[ref.IFM].loops()[0]
+    assume(nld.loopcnt[first] > 1)
+    near = data.draw(st.integers(1, nld.loopcnt[first] - 1))
+    share = near / nld.loopcnt[first]
+    found = ref.variants(nld, bl_ts, bl_ords, resource, options, near_ifmaps=share)
+    model = BlockingModel(nld, resource, options, near_ifmaps=share)
+    evaluation = model.evaluate(np.array([bl_ts]), np.array([bl_ords]), keep_filters=True)
+    passes = ref.fetch_counts(nld, bl_ts, bl_ords)[0][ref.IFM]
+    assert bool(evaluation.valid[0]) == bool(found)
+    assert not found or passes == 1
+    for result in found:
+        assert result["stored"][ref.IFM]
+        counts = simulate(
+            nld,
+            bl_ts,
+            bl_ords,
+            result["stored"],
+            num_nodes=resource.proc_region.dim.size(),
+            no_time_mux=resource.no_time_mux,
+            dst_dram=resource.dst_data_region.type == NodeRegion.DRAM,
+            near_ifmaps=near,
+        )
+        assert result["access"] == rows(counts.access)
+        assert result["remote_gbuf_access"] == pytest.approx(counts.remote_gbuf_access)
+        assert counts.remote_gbuf_access[ref.IFM] > 0
+        keep = result["stored"][ref.FIL]
+        evaluation = model.evaluate(np.array([bl_ts]), np.array([bl_ords]), keep_filters=keep)
+        assert evaluation.access[0] == pytest.approx(np.array(result["access"]))
+        assert evaluation.remote_gbuf_access[0] == pytest.approx(result["remote_gbuf_access"])
+        assert evaluation.dram_time[0] == result["dram_time"]
+        assert evaluation.time[0] == result["time"]
 
 
 @given(own_st.cases(max_bodies=600))
