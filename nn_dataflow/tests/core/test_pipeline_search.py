@@ -455,6 +455,27 @@ def test_segments_that_are_found(kind, segments):
     assert segments_of(found) == segments
 
 
+def test_memory_time_of_layers_adds_up():
+    """Layers that are as fast with less memory traffic, but take more energy by themselves."""
+    proc = NodeRegion(PhyDim2(1, 4), PhyDim2(0, 0), type=NodeRegion.PROC)
+    memory = NodeRegion(PhyDim2(2, 2), PhyDim2(0, 0), dist=PhyDim2(0, 3), type=NodeRegion.DRAM)
+    sizes = PhyDim2(2, 2), 40, 20, 2, 4
+    case = (
+        tiny_network("shared", 3, 3, 2, 1),
+        2,
+        Resource(proc, memory, memory, memory, *sizes, no_time_mux=False),
+        Cost(mac_op=6, mem_hier=(1, 6, 1, 2), noc_hop=2, idl_unit=200),
+        Option(sw_gbuf_bypass=(True, False, True), opt_goal="d", **BOTH),
+        MapStrategyEyeriss,
+    )
+    (found,) = searched(case)
+    assert segments_of(found) == [(("a",), ("b",))]
+    assert [found[name].total_time for name in found] == [12, 12]
+    assert [found[name].total_dram_time for name in found] == [12, 6]
+    (best,) = rp.best_values("d", rp.PipelineOracle(*case).values(), 1)
+    assert rs.close(keys_of("d", [found])[0], best)
+
+
 def test_residual_operand_on_chip_takes_no_memory():
     """Of the two operands of the sum, one stays in the buffers and one comes from memory."""
     network = tiny_network("residual", 2, 2, 2, 1)
