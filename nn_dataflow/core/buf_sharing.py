@@ -127,9 +127,7 @@ def share(
     def moves_of(dce: int, size: int, bs_perm: tuple[int, ...], perm: tuple[int, ...]) -> _Moves:
         key = dce, size, bs_perm, perm
         if key not in known:
-            known[key] = _moves(
-                model, bufshr, dce, size, bl_ts, fetch, nest, splits, bs_perm, perm
-            )
+            known[key] = _moves(model, bufshr, dce, size, bl_ts, fetch, nest, splits, bs_perm, perm)
         return known[key]
 
     best: tuple[_Key, tuple[int, ...]] | None = None

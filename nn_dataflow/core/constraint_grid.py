@@ -105,7 +105,8 @@ class ConstraintGrid:
         """
         others = tuple(axis for axis in range(len(self.shape)) if axis not in self.axes[layer])
         behind = table.shape[len(self.shape) :]
-        return table.min(axis=others).reshape(-1, *behind)
+        least: Floats = table.min(axis=others).reshape(-1, *behind)
+        return least
 
     def pick(self, table: Floats, symbols: Ints) -> Floats:
         """Least over the combinations that states may still have.

@@ -17,12 +17,11 @@ from . import data_category_enum as de
 from . import loop_enum as le
 from .buf_shr_scheme import BufShrScheme
 from .columns import join, take
-from .fmap_range import FmapRange
 from .loop_blocking_space import FREE, divisors
 from .mapping_space import MappingPool
 from .partition import PartitionHops, search_partitions
 from .partition_scheme import PartitionScheme
-from .placement import Placement
+from .places import distinct_places, fmap_range, is_single_place
 from .ranking import exceeds, goal_keys, goal_order
 from .search_effort import SearchEffort
 
@@ -36,9 +35,8 @@ if TYPE_CHECKING:
     from .loop_blocking_space import TopLoops
     from .map_strategy import MapStrategy
     from .mapping_space import MappingSpace, Setting
-    from .node_region import NodeRegion
     from .partition_array import PartitionArray
-    from .resource import Resource
+    from .placement import Placement
 
     Ints = NDArray[np.int64]
     Floats = NDArray[np.floating[Any]]
@@ -382,39 +380,6 @@ class LayerSpace:
             f"no loop blocking fits size_regf {resource.size_regf} and size_gbuf "
             f"{resource.size_gbuf} words under the options given"
         )
-
-
-def fmap_range(layer: Layer, batch_size: int, first_channel: int = 0) -> FmapRange:
-    """Range of a layer's ofmaps, as channels from `first_channel` on."""
-    last = first_channel + layer.nofm
-    return FmapRange((0, first_channel, 0, 0), (batch_size, last, layer.hofm, layer.wofm))
-
-
-def distinct_places(
-    frng: FmapRange, region: NodeRegion, parts: PartitionArray, no_hops: bool
-) -> tuple[Ints, PartitionArray]:
-    """Number places by which range is on which node: that of each scheme, and a scheme of each.
-
-    Where nothing takes a hop there is a single place.
-    """
-    if no_hops:
-        return np.zeros(len(parts), dtype=np.int64), parts.take([0])
-    numbers: dict[bytes, int] = {}
-    keys = Placement.of_schemes(frng, region, parts).keys()
-    place = [numbers.setdefault(key, len(numbers)) for key in keys]
-    _, first = np.unique(place, return_index=True)
-    return np.array(place), parts.take(first)
-
-
-def is_single_place(resource: Resource) -> bool:
-    """Whether all nodes of all regions are at one coordinate, so that nothing takes a hop."""
-    regions = (
-        resource.proc_region,
-        resource.dram_region,
-        resource.src_data_region,
-        resource.dst_data_region,
-    )
-    return len({tuple(c) for region in regions for c in region.coordinates().tolist()}) == 1
 
 
 def _node_key(dims: Sequence[int]) -> tuple[int, ...]:

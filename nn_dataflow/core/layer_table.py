@@ -99,7 +99,7 @@ class LayerBounds:
         lower[bounds.row] = self.metric(self.from_best(bounds), bounds.time, np.zeros(1))
 
     def metric(self, cost: Floats, time: Any, dram: Any) -> Floats:
-        """Columns that are bounded: energy, times, and sums of energy and weighted times, (n, k)."""
+        """Columns that are bounded: energy, times, and sums of energy and weighted times."""
         columns = np.empty((len(cost), 3 + 2 * len(self.weights)))
         columns[:, COST], columns[:, TIME], columns[:, DRAM] = cost, time, dram
         for number, weight in enumerate(self.weights):

@@ -27,6 +27,8 @@ from .search_effort import SearchEffort
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from numpy.typing import NDArray
+
     from .cost import Cost
     from .loop_blocking_space import TopLoops
     from .nested_loop_desc import NestedLoopDesc
@@ -65,7 +67,7 @@ def solves(model: BlockingModel, options: Option) -> bool:
     return bool(options.sw_solve_loopblocking) and model.related == CONV_RELATED
 
 
-def allowed_schemes(points: Points, tops: TopLoops) -> Bools:
+def allowed_schemes(points: Points, tops: TopLoops) -> NDArray[np.bool_]:
     """Which schemes are as required at the top level of loops, (n,)."""
     tables = zip(points.bl_ts[:, 0].tolist(), points.bl_ords[:, 0].tolist(), strict=True)
     return np.array([tops.allow(ts, ords) for ts, ords in tables], dtype=bool)

@@ -203,7 +203,7 @@ class NetworkSearch:
 
     def _weighted(self, mixed: Sequence[Floats], time: Floats) -> tuple[LowerBounds, float]:
         """Bounds on energy (plus weighted time) and time, and the weight."""
-        return LowerBounds(mixed[0], time, *mixed[1:]), self.weights[-1]
+        return LowerBounds(mixed[0], time, mixed[-1]), self.weights[-1]
 
     def _prefix_bounds(self, number: int, found: Prefixes) -> tuple[LowerBounds, float]:
         """Least energy (plus weighted time) and time of whole schedules that begin so."""
@@ -346,7 +346,7 @@ def groups_of_equal(places: Ints) -> list[Ints]:
     return np.split(order, np.flatnonzero(changes) + 1)
 
 
-def unbeaten(cost: Floats, time: Ints, goal: str, num: int) -> Ints:
+def unbeaten(cost: Floats, time: NDArray[Any], goal: str, num: int) -> Ints:
     """Indices of schedules that fewer than `num` others beat, whatever comes after them.
 
     For goal 'ed' one beats another if it is better in neither energy nor time; for the others

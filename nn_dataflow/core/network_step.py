@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from .data_layout import DataLayout
-from .layer_space import fmap_range
 from .partition_scheme import PartitionScheme
 from .placement import Placement
+from .places import fmap_range
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

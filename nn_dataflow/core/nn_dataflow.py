@@ -11,12 +11,13 @@ import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from .cost import Cost
 from .data_layout import DataLayout
-from .layer import ConvLayer
 from .inter_layer_pipeline import InterLayerPipeline
+from .layer import ConvLayer
 from .layer_order import schedule_order
-from .layer_space import fmap_range
 from .map_strategy import MapStrategy
 from .network import Network
 from .network_search import NetworkSearch
@@ -25,12 +26,14 @@ from .nn_dataflow_scheme import NNDataflowScheme
 from .partition import input_layout_partitions
 from .partition_scheme import PartitionScheme
 from .pipeline_search import PipelineSearch
+from .places import fmap_range
+from .ranking import goal_order
 from .record import is_integer
 from .resource import Resource
 from .scheduling import Scheduling, make_result
 from .search_effort import SearchEffort
+from .segment_bounds import SegmentGoal
 from .segment_builder import SegmentBuilder
-from .segment_space import SegmentGoal
 from .workers import Workers
 
 if TYPE_CHECKING:
@@ -254,7 +257,8 @@ class NNDataflow:
         for space in builder.layer_spaces:
             self.effort.add(space.effort)
         search.count(self.effort)
-        return [self._segment_scheme(builder, starts, start, chosen) for start, chosen in found]
+        schemes = [self._segment_scheme(builder, starts, start, chosen) for start, chosen in found]
+        return _best_schemes([*schemes, *known], options)
 
     def _live(self, order: list[str]) -> list[list[int]]:
         """Columns that are needed from each position in the scheduling order on."""
@@ -332,6 +336,22 @@ class NNDataflow:
                 step.space, row, points, hops, (number, 0, 0), self.cost
             )
         return scheme
+
+
+def _best_schemes(schemes: list[NNDataflowScheme], options: Option) -> list[NNDataflowScheme]:
+    """The best of some schedules, each once."""
+    distinct = {
+        tuple(
+            (name, result.sched_seq, *(result.scheme[key] for key in ("part", "tvals", "orders")))
+            for name, result in scheme.items()
+        ): scheme
+        for scheme in reversed(schemes)
+    }
+    found = list(reversed(distinct.values()))
+    cost = np.array([scheme.total_cost for scheme in found])
+    time = np.array([scheme.total_time for scheme in found])
+    order = goal_order(cost, time, options.opt_goal)[: options.ntops]
+    return [found[number] for number in order.tolist()]
 
 
 @contextmanager

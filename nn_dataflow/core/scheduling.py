@@ -16,7 +16,7 @@ from . import loop_enum as le
 from .cost import Cost
 from .data_layout import DataLayout
 from .layer import Layer
-from .layer_space import LayerSpace, fmap_range
+from .layer_space import LayerSpace
 from .loop_blocking import gen_loopblocking
 from .loop_blocking_scheme import LoopBlockingScheme
 from .loop_blocking_space import FREE, TopLoops
@@ -24,6 +24,7 @@ from .map_strategy import MapStrategy
 from .mapping_space import Setting
 from .partition_scheme import PartitionScheme
 from .placement import Placement
+from .places import fmap_range
 from .scheduling_result import SchedulingCondition, SchedulingResult
 
 if TYPE_CHECKING:
@@ -102,7 +103,12 @@ class Scheduling:
         best, _ = space.best(hops, hop_costs, options.opt_goal, options.ntops)
         return [
             make_result(
-                space, row, space.scheme(row, point, hop_costs), hops, condition.sched_seq, self.cost
+                space,
+                row,
+                space.scheme(row, point, hop_costs),
+                hops,
+                condition.sched_seq,
+                self.cost,
             )
             for row, point in zip(best.row.tolist(), best.point.tolist(), strict=True)
         ]

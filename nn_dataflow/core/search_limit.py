@@ -24,14 +24,11 @@ if TYPE_CHECKING:
 
 
 class LowerBounds(NamedTuple):
-    """Least energy, time, and energy plus weighted time, of schedules; arrays of equal shape.
-
-    `mixed` is None where no weight is used.
-    """
+    """Least energy, time, and energy plus weighted time, of schedules; arrays of equal shape."""
 
     cost: Floats
     time: Floats
-    mixed: Floats | None = None
+    mixed: Floats
 
 
 class SearchLimit:
@@ -82,7 +79,7 @@ class SearchLimit:
         """
         cost, time, total = bounds
         one, two = goal_keys(cost, time, self.goal)
-        if total is not None and weight:
+        if weight:
             with np.errstate(invalid="ignore"):  # infinite bounds stay so
                 ends = np.minimum(cost * (total - cost) / weight, (total - weight * time) * time)
             one = np.where(cost + weight * time < total, ends, one)

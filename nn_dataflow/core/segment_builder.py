@@ -14,11 +14,12 @@ import numpy as np
 
 from .constraint_grid import ConstraintGrid
 from .layer import ConvLayer
-from .layer_space import LayerSpace, distinct_places, fmap_range, is_single_place
+from .layer_space import LayerSpace
 from .mapping_space import MappingPool, Setting
 from .network_step import PlaceHops, Source, Step
-from .partition_array import PartitionArray
-from .segment_space import SegmentGoal, SegmentLayer, SegmentSpace
+from .places import MemoryPlaces, distinct_places, fmap_range, is_single_place
+from .segment_bounds import SegmentGoal, SegmentLayer
+from .segment_space import SegmentSpace
 from .segment_states import Role
 
 if TYPE_CHECKING:
@@ -31,8 +32,8 @@ if TYPE_CHECKING:
     from .layer_space import HopCosts
     from .map_strategy import MapStrategy
     from .network import Network
-    from .node_region import NodeRegion
     from .option import Option
+    from .partition_array import PartitionArray
     from .pipeline_dependency import LayerLinks
     from .pipeline_segment import PipelineSegment
     from .resource import Resource
@@ -63,55 +64,6 @@ class Placed(NamedTuple):
     end: int
     sources: tuple[int, ...]
     outputs: tuple[tuple[int, int], ...]
-
-
-class _MemoryPlaces:
-    """Where the ofmaps of a layer can lie in memory, whichever nodes wrote them."""
-
-    def __init__(self, layer: Layer, batch_size: int, region: NodeRegion, no_hops: bool) -> None:
-        self.layer = layer
-        self.batch_size = batch_size
-        self.region = region
-        self.no_hops = no_hops
-        self._added: list[PartitionArray] = []
-        self._slices: dict[int, slice] = {}
-        self._place: Ints | None = None
-        self._parts: PartitionArray | None = None
-
-    def add(self, space: LayerSpace) -> None:
-        """Take up the places of a space."""
-        if id(space) in self._slices:
-            return
-        begin = sum(map(len, self._added))
-        self._added.append(space.parts.projection(self.region.dim, appl2frng=True))
-        self._slices[id(space)] = slice(begin, begin + len(space.parts))
-
-    def _settle(self) -> None:
-        order = np.concatenate([parts.order for parts in self._added])
-        pdims = np.concatenate([parts.pdims for parts in self._added])
-        rows = np.concatenate([order, pdims.reshape(len(pdims), -1)], axis=1)
-        _, first, which = np.unique(rows, axis=0, return_index=True, return_inverse=True)
-        # In the order in which they were added, which does not depend on their factors.
-        rank = np.argsort(np.argsort(first))
-        first = np.sort(first)
-        distinct = PartitionArray(order[first], pdims[first])
-        frng = fmap_range(self.layer, self.batch_size)
-        place, self._parts = distinct_places(frng, self.region, distinct, self.no_hops)
-        self._place = place[rank[which.reshape(-1)]]
-
-    @property
-    def parts(self) -> PartitionArray:
-        """A scheme of each place; no space is added any more."""
-        if self._parts is None:
-            self._settle()
-        assert self._parts is not None
-        return self._parts
-
-    def place(self, space: LayerSpace) -> Ints:
-        """Place per partition of a space."""
-        assert len(self.parts)
-        assert self._place is not None
-        return self._place[self._slices[id(space)]]
 
 
 class SegmentBuilder:
@@ -150,7 +102,7 @@ class SegmentBuilder:
         self.pool = MappingPool()
         self.no_hops = is_single_place(resource)
         self._spaces: dict[object, LayerSpace] = {}
-        self._memory: dict[Layer, _MemoryPlaces] = {}
+        self._memory: dict[Layer, MemoryPlaces] = {}
         self._built: dict[object, SegmentSpace] = {}
         self._tables: dict[object, Floats] = {}
         self._projected: dict[object, PartitionArray] = {}
@@ -169,7 +121,7 @@ class SegmentBuilder:
             for link, resource in _layers(segment):
                 space = self._space(link, resource, segment)
                 if link.memory_destination:
-                    self._places_of(link.layer).add(space)
+                    self._places_of(link.layer).add(space.parts)
         return [self._placed(segment, position) for segment in segments]
 
     @property
@@ -177,11 +129,11 @@ class SegmentBuilder:
         """All spaces of layers."""
         return list(self._spaces.values())
 
-    def _places_of(self, name: str) -> _MemoryPlaces:
+    def _places_of(self, name: str) -> MemoryPlaces:
         layer = self.network[name]
         if layer not in self._memory:
             region = self.resource.dst_data_region
-            self._memory[layer] = _MemoryPlaces(layer, self.batch_size, region, self.no_hops)
+            self._memory[layer] = MemoryPlaces(layer, self.batch_size, region, self.no_hops)
         return self._memory[layer]
 
     def _space(self, link: LayerLinks, resource: Resource, segment: PipelineSegment) -> LayerSpace:
@@ -299,10 +251,13 @@ class SegmentBuilder:
         for number, several in pieces.items():
             if number >= num_memory:
                 hops.append(PlaceHops(space, several))
-            else:
-                hops.append(sum(self._table(space, *piece) for piece in several))
-                most = most + hops[-1].max(axis=0)
-        step = Step(
+                continue
+            table = self._table(space, *several[0])
+            for piece in several[1:]:
+                table = table + self._table(space, *piece)
+            hops.append(table)
+            most = most + table.max(axis=0)
+        return Step(
             name=name,
             space=space,
             sources=tuple(pieces),
@@ -313,7 +268,6 @@ class SegmentBuilder:
             producers=tuple(producers),
             joint={},
         )
-        return step
 
     def _table(self, space: LayerSpace, source: Source, channel: int) -> Floats:
         """Word-hops from all places in memory, found once for all segments."""
@@ -347,7 +301,7 @@ class SegmentBuilder:
         parts = space.parts
         region = space.setting.resource.proc_region
         if link.memory_destination:
-            memory = self._places_of(link.layer).place(space)
+            memory = self._places_of(link.layer).place(space.parts)
             parts = parts.projection(self.resource.dst_data_region.dim, appl2frng=True)
         places = parts.projection(region.dim, appl2frng=True)
         if role.last_use >= 0:

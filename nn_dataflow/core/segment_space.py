@@ -8,13 +8,15 @@ Segments of equal layers on equal nodes share a space.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from .columns import join, take
-from .layer_table import COST, DRAM, NO_SCHEDULES, TIME, LayerBounds, LayerTable, weighted
+from .layer_table import COST, DRAM, NO_SCHEDULES, TIME, weighted
 from .search_limit import LowerBounds
+from .segment_bounds import SegmentBounds
 from .segment_states import States, extend, unbeaten_rows, unbeaten_states
 
 if TYPE_CHECKING:
@@ -24,11 +26,8 @@ if TYPE_CHECKING:
 
     from .constraint_grid import ConstraintGrid
     from .layer_table import Schedules
-    from .loop_blocking_space import TopLoops
-    from .network_step import Step
     from .search_limit import SearchLimit
-    from .segment_states import Role
-    from .workers import Job
+    from .segment_bounds import SegmentGoal, SegmentLayer
 
     Ints = NDArray[np.int64]
     Floats = NDArray[np.floating[Any]]
@@ -36,53 +35,6 @@ if TYPE_CHECKING:
 
 # Partial schedules of a segment, at most; more are given up and counted.
 MAX_STATES = 1 << 14
-
-
-class SegmentLayer(NamedTuple):
-    """One layer of a segment.
-
-    Attributes
-    ----------
-    step
-        Its schedules and the hops from its producers; columns are first the places of what the
-        segment reads from memory, then those of its layers' ofmaps on chip.
-    role
-        What it is in the segment.
-    min_hops
-        Least word-hops of a pass over the ifmaps, per partition.
-    chip, memory
-        Place of the ofmaps on chip and in memory per partition; None where they are not needed.
-    """
-
-    step: Step
-    role: Role
-    min_hops: Floats
-    chip: Ints | None
-    memory: Ints | None
-
-
-class SegmentGoal(NamedTuple):
-    """What the search of segments needs to know of the goal.
-
-    Attributes
-    ----------
-    goal, num
-        What is searched: the `num` best under a goal.
-    idle
-        Static energy per cycle.
-    max_overhead
-        Largest time overhead of a segment.
-    """
-
-    goal: str
-    num: int
-    idle: float
-    max_overhead: float
-
-    @property
-    def cost_first(self) -> bool:
-        """Whether less energy of a layer is better, however long it takes."""
-        return self.goal == "e" and not self.idle and self.max_overhead == float("inf")
 
 
 class SegmentPoints(NamedTuple):
@@ -113,6 +65,8 @@ class SegmentSpace:
 
     Attributes
     ----------
+    bounds
+        Least costs of all combinations.
     num_dropped
         Partial schedules given up for their number.
     """
@@ -133,112 +87,23 @@ class SegmentSpace:
         self.whole_network = whole_network
         self.grids = grids
         self.num_dropped = 0
-        self.num_groups = sum(role.begins_group for role in self.roles)
-        self.set_weight(0)
-
-    def set_weight(self, weight: float) -> None:
-        """Bound also the energy plus the time with a weight; forget all that is known."""
-        self.weight = weight
-        self.weights = tuple(dict.fromkeys([self.goal.idle, self.goal.idle + weight]))
-        self._any_tops: dict[int, LayerBounds] = {}
-        self._tables: dict[tuple[int, TopLoops], LayerTable] = {}
+        self.bounds = SegmentBounds(layers, grids, goal)
         self._points: dict[object, SegmentPoints] = {}
         self._within: dict[tuple[int, int], Schedules] = {}
-        self._lower: LowerBounds | None = None
 
     def forget_points(self) -> None:
         """Forget the schedules found, for other places of the segment in the network."""
         self._points.clear()
         self._within.clear()
 
-    def table(self, layer: int, tops: TopLoops) -> LayerTable:
-        """Schedules of a layer under a requirement."""
-        key = (layer, tops)
-        if key not in self._tables:
-            self._tables[key] = LayerTable(self._layer_bounds(layer), tops)
-        return self._tables[key]
-
-    def _layer_bounds(self, layer: int) -> LayerBounds:
-        if layer not in self._any_tops:
-            one = self.layers[layer]
-            self._any_tops[layer] = LayerBounds(
-                one.step, one.min_hops, self.weights, 1 / self.num_groups
-            )
-        return self._any_tops[layer]
-
-    # Bounds
-
-    def lower(self) -> LowerBounds:
-        """Lower bounds of all combinations, those of all systems behind each other."""
-        if self._lower is None:
-            parts = [self._bounds(self._totals(grid)) for grid in self.grids]
-            columns = zip(*parts, strict=True)
-            self._lower = LowerBounds(*(np.concatenate([c.ravel() for c in col]) for col in columns))
-        return self._lower
-
-    def least(self, grid: ConstraintGrid, layer: int) -> Floats:
-        """Least metric of a layer, over the values of its symbols."""
-        least = [self.table(layer, tops).least for tops in grid.tops[layer]]
-        return np.array(least)[grid.which[layer]]
-
-    def _totals(self, grid: ConstraintGrid) -> tuple[Floats, Floats]:
-        """Over the grid: sum of the layers' least metrics, and most cycles of a spatial group."""
-        total: Any = np.zeros((*grid.shape, 1))
-        group_time: Any = 0
-        longest: Any = 0
-        for number, role in enumerate(self.roles):
-            least = self.least(grid, number)
-            total = total + least
-            group_time = least[..., TIME] + (0 if role.begins_group else group_time)
-            longest = np.maximum(longest, group_time)
-        return total, np.broadcast_to(longest, grid.shape)
-
-    def _bounds(self, totals: tuple[Floats, Floats]) -> LowerBounds:
-        """Bounds on energy, time and weighted sum from sums of metrics and times of groups."""
-        total, longest = totals
-        time = np.maximum(longest, total[..., DRAM])
-        sums = []
-        for number, weight in enumerate(self.weights):
-            mixed = weighted(total[..., COST], weight, time)
-            for column in _columns(number):
-                mixed = np.maximum(mixed, total[..., column])
-            sums.append(mixed)
-        return LowerBounds(sums[0], time, sums[-1])
-
-    def _guiding(self) -> int:
-        """Column of the layers' metric by which combinations are looked at first."""
-        return TIME if self.goal.goal == "d" else _columns(len(self.weights) - 1)[0]
-
-    def combination(self, number: int) -> tuple[int, int]:
-        """System, and combination of it, of a combination of the whole space."""
-        for system, grid in enumerate(self.grids):
-            if number < grid.num:
-                return system, number
-            number -= grid.num
-        raise IndexError(number)
-
-    def tables_of(self, number: int) -> list[LayerTable]:
-        """Schedules of every layer under a combination."""
-        system, combination = self.combination(number)
-        tops_of = self.grids[system].tops_of(combination)
-        return [self.table(layer, tops) for layer, tops in enumerate(tops_of)]
-
-    def refine(self, number: int) -> bool:
-        """Look closer at the layers of a combination; say whether its bounds may have risen."""
-        changed = [table.refine(self._guiding()) for table in self.tables_of(number)]
-        if any(changed):
-            self._lower = None
-        return any(changed)
-
-    def wanted(self, number: int) -> list[Job]:
-        """Searches without which `refine` cannot go on."""
-        jobs = (table.wanted(self._guiding()) for table in self.tables_of(number))
-        return [job for job in jobs if job is not None]
-
     # Schedules
 
     def points(
-        self, alive: Ints, places: tuple[int, ...], rest: LowerBounds, limit: SearchLimit
+        self,
+        alive: Ints,
+        places: tuple[int, ...],
+        rest: LowerBounds,
+        limit: SearchLimit,
     ) -> SegmentPoints:
         """Schedules that can be best.
 
@@ -269,9 +134,7 @@ class SegmentSpace:
     ) -> SegmentPoints:
         """Schedules under the combinations of one system."""
         states = States.start(len(self.layers), len(grid.shape))
-        is_alive = np.zeros(grid.num, dtype=bool)
-        is_alive[alive] = True
-        is_alive = is_alive.reshape(grid.shape)
+        is_alive = np.isin(np.arange(grid.num), alive).reshape(grid.shape)
         for position in range(len(self.layers)):
             schedules = self._schedules(grid, is_alive, position, allowance)
             states = self._extended(states, position, schedules, grid, places)
@@ -296,25 +159,25 @@ class SegmentSpace:
     def _find_schedules(
         self, grid: ConstraintGrid, is_alive: Bools, position: int, allowance: _Allowance
     ) -> Schedules:
-        total, longest = self._totals(grid)
+        total, longest = self.bounds.totals(grid)
         with np.errstate(invalid="ignore"):  # what is not alive may be infinite
-            rest = total - self.least(grid, position)
+            rest = total - self.bounds.least(grid, position)
         others = grid.least_of(position, np.where(is_alive[..., None], rest, np.inf))
         times = grid.least_of(position, np.where(is_alive, longest, np.inf))
         found = [NO_SCHEDULES]
         for value, tops in grid.values_of(position):
             rest, time = others[value], times[value]
             if np.isfinite(time):
-                table = self.table(position, tops)
-                own = table.search(lambda metric, r=rest, t=time: allowance.metric(metric, r, t))
+                table = self.bounds.table(position, tops)
+                own = table.search(partial(allowance.metric, others=rest, longest=float(time)))
                 found.append(own._replace(value=np.full(len(own.cost), value)))
         return join(found)
 
     def _later(self, grid: ConstraintGrid, position: int, states: States) -> Floats:
         """Least metric of all layers behind a position, for the symbol values of states."""
-        total: Any = np.zeros((1,) * len(grid.shape) + (1 + max(_columns(len(self.weights) - 1)),))
+        total: Any = np.zeros((*(1,) * len(grid.shape), self.bounds.num_columns))
         for number in range(position + 1, len(self.layers)):
-            total = total + self.least(grid, number)
+            total = total + self.bounds.least(grid, number)
         return grid.pick(total, states.symbols)
 
     def _extended(
@@ -352,7 +215,11 @@ class SegmentSpace:
             kept = self._unbeaten_schedules(position, own, part[fits], energy)
             old = np.flatnonzero(which == number)
             found.append(
-                (np.repeat(old, len(kept)), np.tile(fits[kept], len(old)), np.tile(energy[kept], len(old)))
+                (
+                    np.repeat(old, len(kept)),
+                    np.tile(fits[kept], len(old)),
+                    np.tile(energy[kept], len(old)),
+                )
             )
         old, new, energy = (np.concatenate(column) for column in zip(*found, strict=True))
         extended = extend(
@@ -396,7 +263,7 @@ class SegmentSpace:
 
     @property
     def _has_limit(self) -> bool:
-        return self.goal.max_overhead < float("inf")
+        return bool(self.goal.max_overhead < float("inf"))
 
     def _unbeaten(self, states: States, position: int, grid: ConstraintGrid) -> States:
         states = states._replace(symbols=grid.still_needed(position, states.symbols))
@@ -427,7 +294,9 @@ class SegmentSpace:
 
     def _best_points(self, points: SegmentPoints) -> SegmentPoints:
         """Schedules that not enough others with equal places beat, equal ones once."""
-        _, first = np.unique(np.concatenate([points.row, points.scheme], 1), axis=0, return_index=True)
+        _, first = np.unique(
+            np.concatenate([points.row, points.scheme], 1), axis=0, return_index=True
+        )
         points = take(points, np.sort(first))
         kept = unbeaten_rows(
             points.memory,
@@ -458,23 +327,17 @@ class _Allowance:
             Least sum of the metrics of other layers, and most cycles of a spatial group.
         """
         totals = own + others, np.maximum(own[:, TIME], longest)
-        return self._any_within(self.space._bounds(totals))  # noqa: SLF001 (of this module)
+        return self._any_within(self.space.bounds.together(totals))
 
     def partial(self, states: States, later: Floats) -> Bools:
         """Which partial schedules may matter, with the least metric of the layers to come."""
         cost = states.cost + later[..., COST]
         time = np.maximum(states.busy_time(), states.dram + later[..., DRAM])
-        ends = self.space.weights[0], self.space.weights[-1]
+        ends = self.space.bounds.weights[0], self.space.bounds.weights[-1]
         one, two = (weighted(cost, weight, time) for weight in ends)
         return self._any_within(LowerBounds(one, time, two))
 
     def _any_within(self, own: LowerBounds) -> Bools:
         whole = (column[:, None] + other for column, other in zip(own, self.rest, strict=True))
-        within: Bools = self.limit.within(LowerBounds(*whole), self.space.weight).any(axis=1)
-        return within
-
-
-def _columns(number: int) -> tuple[int, int]:
-    """Columns of a metric with the sums of energy and time of weight `number`."""
-    return 3 + 2 * number, 4 + 2 * number
-
+        within = self.limit.within(LowerBounds(*whole), self.space.bounds.weight)
+        return np.asarray(within.any(axis=1))

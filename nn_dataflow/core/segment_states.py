@@ -194,7 +194,7 @@ def unbeaten_states(
     equal = [*states.memory[:, : position + 1].T, *states.symbols.T]
     if len(roles) > 1:
         equal.append(states.bat)
-    less = [states.dram, states.critical, states.end]
+    less: list[NDArray[Any]] = [states.dram, states.critical, states.end]
     if slack:
         less.append(-states.alone)
     if group < position or not roles[position].ends_group:

@@ -1,0 +1,220 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Paths of segments through a network, and what they cost at least.
+
+Decides which combinations of constraints are looked at more closely, in which order, and which may
+still be part of one of the best schedules (docs/model/search.md section 6.2).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .search_limit import LowerBounds
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from .search_limit import SearchLimit
+    from .segment_builder import Placed
+    from .segment_space import SegmentSpace
+    from .workers import Workers
+
+    Ints = NDArray[np.int64]
+    Floats = NDArray[np.floating[Any]]
+
+# Combinations of constraints that are looked at together.
+MAX_TOGETHER = 64
+
+# Searches of array mappings in segments, at most; combinations that need more are given up.
+MAX_SEARCHED = 1 << 14
+
+# Combinations of a segment on the likely path that are as good as its best one, at most.
+MAX_EQUAL = 16
+
+
+class SegmentPaths:
+    """Paths over positions in the scheduling order, each segment an edge.
+
+    Parameters
+    ----------
+    edges
+        All segments.
+    num_layers
+        Layers of the network, which is the last position.
+    limit
+        What was found so far.
+    workers
+        Where array mappings are searched.
+
+    Attributes
+    ----------
+    spaces
+        The distinct spaces of the segments.
+    weight
+        Weight of the time in sums with the energy.
+    rest
+        Per segment: what the rest of the network costs at least.
+    onward
+        Per position: what leads from it to the end costs at least.
+    num_searched
+        Searches of array mappings asked for.
+    num_given_up
+        Combinations given up for their number.
+    """
+
+    def __init__(
+        self, edges: Sequence[Placed], num_layers: int, limit: SearchLimit, workers: Workers
+    ) -> None:
+        self.edges = edges
+        self.num_layers = num_layers
+        self.limit = limit
+        self.workers = workers
+        self.weight = limit.weight
+        self.spaces = list({id(edge.space): edge.space for edge in edges}.values())
+        for space in self.spaces:
+            space.bounds.set_weight(self.weight)
+        self.num_searched = 0
+        self.num_given_up = 0
+        self._by_end = sorted(range(len(edges)), key=lambda n: edges[n].end)
+        self._by_begin = sorted(range(len(edges)), key=lambda n: -edges[n].begin)
+        self.rest: list[LowerBounds] = []
+        self.onward: LowerBounds
+        self._reach(self._edge_bounds())
+
+    @property
+    def _guiding(self) -> int:
+        """The bound that paths are compared by: energy, time or their weighted sum."""
+        return {"e": 0, "d": 1}.get(self.limit.goal, 2)
+
+    def _edge_bounds(self) -> Floats:
+        """Least energy, time and weighted sum of every segment, (3, edges)."""
+        least = {
+            id(space): [column.min(initial=np.inf) for column in space.bounds.lower()]
+            for space in self.spaces
+        }
+        bounds: Floats = np.array([least[id(edge.space)] for edge in self.edges]).T
+        return bounds
+
+    def _reach(self, costs: Floats) -> None:
+        """Find what leads to every position, and from it to the end, costs at least."""
+        shape = (3, self.num_layers + 1)
+        to, onward = np.full(shape, np.inf), np.full(shape, np.inf)
+        to[:, 0] = onward[:, -1] = 0
+        for number in self._by_end:
+            begin, end = self.edges[number].begin, self.edges[number].end
+            to[:, end] = np.minimum(to[:, end], to[:, begin] + costs[:, number])
+        for number in self._by_begin:
+            begin, end = self.edges[number].begin, self.edges[number].end
+            onward[:, begin] = np.minimum(onward[:, begin], onward[:, end] + costs[:, number])
+        self.onward = LowerBounds(*onward)
+        self.rest = [LowerBounds(*(to[:, e.begin] + onward[:, e.end])) for e in self.edges]
+
+    def likely(self) -> list[Ints]:
+        """Combinations of the segments on the shortest path by lower bounds.
+
+        They are looked at until the bounds are those of schedules.
+
+        Returns
+        -------
+        list of int arrays
+            Per segment, empty beside the path; all empty if nothing is valid.
+        """
+        while True:
+            path = self._shortest(self._edge_bounds()[self._guiding])
+            if not self._refined([(self.edges[n].space, best) for n, best in path]):
+                break
+        kept = [np.zeros(0, dtype=np.int64) for _ in self.edges]
+        for number, best in path:
+            lower = self.edges[number].space.bounds.lower()[self._guiding]
+            kept[number] = np.flatnonzero(lower <= lower[best] * (1 + 1e-9))[:MAX_EQUAL]
+        return kept
+
+    def _shortest(self, bounds: Floats) -> list[tuple[int, int]]:
+        """Shortest path, each segment with its best combination; empty if there is none."""
+        least = [0.0] + [np.inf] * self.num_layers
+        last = [-1] * (self.num_layers + 1)
+        for number in self._by_end:
+            edge = self.edges[number]
+            total = least[edge.begin] + float(bounds[number])
+            if total < least[edge.end]:
+                least[edge.end], last[edge.end] = total, number
+        path: list[tuple[int, int]] = []
+        position = self.num_layers
+        while position and last[position] >= 0:
+            edge = self.edges[last[position]]
+            best = int(edge.space.bounds.lower()[self._guiding].argmin())
+            path.append((last[position], best))
+            position = edge.begin
+        return path if position == 0 else []
+
+    def _refined(self, combinations: Sequence[tuple[SegmentSpace, int]]) -> bool:
+        """Look closer at combinations; say whether there was anything to look at.
+
+        What they can do without a search comes first; then they search together.
+        """
+        changed = [space.bounds.refine(number) for space, number in combinations]
+        if any(changed):
+            return True
+        jobs = [job for space, number in combinations for job in space.bounds.wanted(number)]
+        distinct = list({job[:2]: job for job in jobs}.values())
+        self.workers.search(distinct)
+        self.num_searched += len(distinct)
+        return bool(jobs)
+
+    def alive(self) -> list[Ints]:
+        """Combinations of every segment that may be within the limit."""
+        self._reach(self._edge_bounds())
+        kept = []
+        for edge, rest in zip(self.edges, self.rest, strict=True):
+            lower = edge.space.bounds.lower()
+            whole = LowerBounds(*(own + other for own, other in zip(lower, rest, strict=True)))
+            within = np.isfinite(whole.cost) & self.limit.within(whole, self.weight)
+            kept.append(np.flatnonzero(within))
+        return kept
+
+    def settled(self) -> list[Ints]:
+        """Combinations within the limit, looked at until their bounds are those of schedules.
+
+        Those of the best bounds come first. Beyond a number of searches, the others are given up.
+        """
+        settled: set[tuple[int, int]] = set()
+        while True:
+            alive = self.alive()
+            best = self._best_open(alive, settled)
+            if not best:
+                return alive
+            if self.num_searched > MAX_SEARCHED:
+                return self._without_open(alive, settled)
+            if not self._refined(best):
+                settled.update((id(space), number) for space, number in best)
+
+    def _best_open(
+        self, alive: Sequence[Ints], settled: set[tuple[int, int]]
+    ) -> list[tuple[SegmentSpace, int]]:
+        """Combinations that are not settled, of the best bounds of whole schedules."""
+        whole: dict[tuple[int, int], float] = {}
+        order = {id(space): number for number, space in enumerate(self.spaces)}
+        for edge, rest, combinations in zip(self.edges, self.rest, alive, strict=True):
+            values = edge.space.bounds.lower()[self._guiding][combinations] + rest[self._guiding]
+            for number, value in zip(combinations.tolist(), values.tolist(), strict=True):
+                if (id(edge.space), number) not in settled:
+                    key = order[id(edge.space)], number
+                    whole[key] = min(value, whole.get(key, value))
+        best = sorted(whole, key=lambda key: (whole[key], key))[:MAX_TOGETHER]
+        return [(self.spaces[space], number) for space, number in best]
+
+    def _without_open(self, alive: Sequence[Ints], settled: set[tuple[int, int]]) -> list[Ints]:
+        """Only the combinations that are settled, and all of segments of one layer."""
+        kept = []
+        for edge, combinations in zip(self.edges, alive, strict=True):
+            several = len(edge.space.layers) > 1
+            known = [
+                n for n in combinations.tolist() if not several or (id(edge.space), n) in settled
+            ]
+            self.num_given_up += len(combinations) - len(known)
+            kept.append(np.array(known, dtype=np.int64))
+        return kept
