@@ -407,6 +407,17 @@ def test_never_worse_than_without_pipelines(case, goal):
         assert all(is_at_most(pipelined[0][0], keys[0]) for keys in pipelined)
 
 
+@given(searches(), st.sampled_from(GOALS))
+@settings(max_examples=25)
+def test_several_are_never_worse_than_without_pipelines(case, goal):
+    """The schedules without pipelines are among those with, so each place is at least as good."""
+    case = with_options(case, opt_goal=goal, ntops=4)
+    keys = keys_of(goal, searched(case))
+    plain = keys_of(goal, searched(with_options(case, **dict.fromkeys(BOTH, False))))
+    assert len(keys) >= len(plain)
+    assert all(map(is_at_most, keys, plain))
+
+
 # Cases for what pipelines are about, each with the walk over everything.
 
 
