@@ -225,7 +225,7 @@ def is_at_most(one, other):
 
 @pytest.mark.parametrize("goal", GOALS)
 @given(searches())
-@settings(max_examples=18)
+@settings(max_examples=14)
 def test_best_of_all_schedules(goal, case):
     case = with_options(case, opt_goal=goal)
     expected = rp.best_values(goal, all_values(case), 1)
@@ -361,7 +361,7 @@ def allowed_by(segment, scheme):
 
 
 @given(searches(), st.sampled_from(GOALS))
-@settings(max_examples=30)
+@settings(max_examples=24)
 def test_schedules_hold_together(case, goal):
     """Segments are legal, layers keep to their constraints, and all figures follow from these."""
     case = with_options(case, opt_goal=goal, hw_access_forwarding=False, hw_gbuf_sharing=False)
@@ -387,7 +387,7 @@ def test_schedules_hold_together(case, goal):
 
 
 @given(searches(), st.sampled_from(GOALS))
-@settings(max_examples=20)
+@settings(max_examples=12)
 def test_never_worse_than_without_pipelines(case, goal):
     case = with_options(case, opt_goal=goal)
     each = [
@@ -543,7 +543,7 @@ def test_processes_and_hash_seed_do_not_matter(nprocesses, hash_seed, tmp_path):
 
 def test_what_was_searched_before_does_not_matter():
     used = own.dataflow_of()
-    for goal in ("d", "e", "ed", "d"):
+    for goal in ("d", "e", "d"):
         changed = PIPELINED._replace(opt_goal=goal)
         found, _ = used.schedule_search(changed)
         fresh, _ = own.dataflow_of().schedule_search(changed)
