@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import pairwise
 from math import ceil
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -176,7 +177,7 @@ class Architecture:
             if names.count(name) > 1:
                 raise InputError(f"Architecture: memory {name!r} is given twice")
         counts = [self.mac_instances, *(level.instances for level in levels)]
-        for below, count, name in zip(counts, counts[1:], names, strict=False):
+        for (below, count), name in zip(pairwise(counts), names, strict=True):
             if below % count:
                 raise InputError(
                     f"Architecture: {name} has {count} instances, which must divide"
@@ -197,7 +198,7 @@ class Architecture:
     def fanouts(self) -> tuple[int, ...]:
         """Instances of the memory below, or of the units, per instance of each memory."""
         counts = [self.mac_instances, *(level.instances for level in self.levels)]
-        return tuple(below // count for below, count in zip(counts, counts[1:], strict=False))
+        return tuple(below // count for below, count in pairwise(counts))
 
     @cached_property
     def stores(self) -> NDArray[np.bool_]:
@@ -242,15 +243,18 @@ class Architecture:
         numpy.ndarray of float, (M, 3)
             0 where a tensor is not stored; the row of DRAM has no meaning.
         """
-        weights = self.stores.T.astype(float)
+        weights: NDArray[np.float64] = self.stores.T.astype(float)
         if revision == "P":
             weights[self.roles.global_buffer, OUTPUTS] *= 3
         total = weights.sum(axis=1, keepdims=True)
-        return np.divide(weights, total, out=np.zeros_like(weights), where=total > 0)
+        weights /= np.maximum(total, 1)
+        return weights
 
     def with_keeps(self, keeps: Sequence[Sequence[str]]) -> Architecture:
         """Return the same machine with other tensors kept, given per memory."""
-        levels = [replace(level, keeps=tuple(k)) for level, k in zip(self.levels, keeps, strict=True)]
+        levels = [
+            replace(level, keeps=tuple(k)) for level, k in zip(self.levels, keeps, strict=True)
+        ]
         return replace(self, levels=tuple(levels))
 
     @classmethod

@@ -57,9 +57,9 @@ def read_architecture(path: str | Path) -> Architecture:
     document = read(path)
     if "arch" in document:
         return _flat(document)
-    if "architecture" in document:
-        return _tree(document)
-    document.refuse(None, "neither arch (flat form) nor architecture (tree form) is given")
+    if "architecture" not in document:
+        document.refuse(None, "neither arch (flat form) nor architecture (tree form) is given")
+    return _tree(document)
 
 
 def _flat(document: Document) -> Architecture:
@@ -132,9 +132,7 @@ def _word_bits(row: Table) -> int:
     return row.whole("word-bits", row.whole("datawidth", 16))
 
 
-def _level(
-    row: Table, name: str, keeps: dict[str, tuple[str, ...]], *, is_last: bool
-) -> Level:
+def _level(row: Table, name: str, keeps: dict[str, tuple[str, ...]], *, is_last: bool) -> Level:
     row.check_keys((*_STORAGE_KEYS, "datawidth", "class", "attributes"))
     half = row.positive("bandwidth")
     shared = None if half is None else half / 2

@@ -109,7 +109,7 @@ def distinct_children(nest: Nest, tensor: int, parent: int) -> Floats:
     """
     fans = nest.fans[parent]
     count: Floats = fans[MOVES[tensor]].prod(axis=0)
-    if tensor != INPUTS or parent == 0 and (nest.fanout[0] == 1).all():
+    if tensor != INPUTS or (parent == 0 and (nest.fanout[0] == 1).all()):
         return count
     below = np.ones_like(fans) if parent == 0 else nest.extents[parent - 1]
     per_step = scale(nest.problem, tensor)
@@ -212,19 +212,20 @@ def _pair_counts(visits: Visits) -> Floats:
     per innermost round, and others as often as these occur; others follow an innermost one.
     """
     columns = np.arange(visits.first.size)
-    counts = visits.weights * (visits.is_fresh | visits.is_same)
+    counts: Floats = visits.weights * (visits.is_fresh | visits.is_same)
     counts[visits.first, columns] = 0
     innermost = visits.following * (visits.is_fresh + counts.sum(axis=0))
     counts[visits.first, columns] = innermost
     # Without motion nothing is delivered that a neighbour could have.
-    return counts * (visits.jumps[visits.first, columns] != 0)
+    counts *= visits.jumps[visits.first, columns] != 0
+    return counts
 
 
 def _child_offsets(bounds: Floats, motions: Floats) -> Floats:
     """Offsets of the children of one instance in their row, (N, largest fan-out); NaN beyond."""
-    fanout = bounds.prod(axis=0)
+    fanout: Floats = bounds.prod(axis=0)
     child = np.arange(fanout.max())[None, :]
-    offsets = np.zeros((len(fanout), child.size))
+    offsets: Floats = np.zeros((len(fanout), child.size))
     stride = np.ones(len(fanout))
     for bound, motion in zip(bounds, motions, strict=True):
         offsets += (child // stride[:, None]) % bound[:, None] * motion[:, None]
@@ -244,5 +245,3 @@ def _takers(offsets: Floats, jump: Floats) -> tuple[Floats, Floats]:
     is_new = np.isfinite(left)
     is_new[:, 1:] &= left[:, 1:] != left[:, :-1]
     return takes.sum(axis=1).astype(float), is_new.sum(axis=1).astype(float)
-
-

@@ -7,8 +7,8 @@ Decides which mappings a machine can run and what they cost (docs/model/cosa.md 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -28,6 +28,18 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
     Bools = NDArray[np.bool_]
+
+_ARRAYS = (
+    "valid",
+    "cycles",
+    "compute_cycles",
+    "energy_pj",
+    "utilization",
+    "level_energy",
+    "instances",
+    "loops_fit",
+    "fanout",
+)
 
 # Mappings evaluated together: their arrays stay in the cache of a core.
 CHUNK = 1024
@@ -306,32 +318,8 @@ def _cycles(architecture: Architecture, nest: Nest, counts: Counts) -> Floats:
 
 
 def _joined(parts: Sequence[BatchEvaluation]) -> BatchEvaluation:
-    def join(name: str) -> Floats:
-        return np.concatenate([getattr(part, name) for part in parts], axis=-1)
-
-    arrays = (
-        "valid",
-        "cycles",
-        "compute_cycles",
-        "energy_pj",
-        "utilization",
-        "level_energy",
-        "instances",
-        "loops_fit",
-        "fanout",
-    )
-    counts = Counts(
-        *(
-            np.concatenate([part.counts[field] for part in parts], axis=-1)
-            for field in range(len(Counts._fields))
-        )
-    )
-    first = parts[0]
-    joined = {name: join(name) for name in arrays}
-    return BatchEvaluation(
-        problem=first.problem,
-        architecture=first.architecture,
-        stores=first.stores,
-        counts=counts,
-        **joined,
-    )
+    arrays: dict[str, Any] = {
+        name: np.concatenate([getattr(part, name) for part in parts], axis=-1) for name in _ARRAYS
+    }
+    counts = Counts(*np.concatenate([np.stack(part.counts) for part in parts], axis=-1))
+    return replace(parts[0], counts=counts, **arrays)

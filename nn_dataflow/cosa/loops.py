@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from .architecture import Architecture
+    from .mapping import Loops
 
     Ints = NDArray[np.integer]
 
@@ -104,24 +105,14 @@ class Batch:
     @classmethod
     def of_mappings(cls, mappings: Sequence[Mapping]) -> Batch:
         """Make a batch of mappings on one machine."""
-        levels = [mapping.levels for mapping in mappings]
-        num_memories = len(levels[0])
-        arrays = []
-        for kind in (1, 2):
-            width = max(len(level[kind]) for rows in levels for level in rows)
-            shape = (len(levels), num_memories, width)
-            dims, bounds = np.zeros(shape, dtype=np.int64), np.ones(shape, dtype=np.int64)
-            for n, rows in enumerate(levels):
-                for m, level in enumerate(rows):
-                    for place, (dimension, bound) in enumerate(level[kind]):
-                        dims[n, m, place] = DIMENSIONS.index(dimension)
-                        bounds[n, m, place] = bound
-            arrays += [dims, bounds]
+        spatial = _padded([[loops for _, loops, _ in mapping.levels] for mapping in mappings])
+        temporal = _padded([[loops for _, _, loops in mapping.levels] for mapping in mappings])
         residency = None
         if any(mapping.residency is not None for mapping in mappings):
-            full = [(arrays[3].shape[2],) * len(TENSORS)] * num_memories
+            _, num_memories, width = temporal[0].shape
+            full = ((width,) * len(TENSORS),) * num_memories
             residency = np.array([mapping.residency or full for mapping in mappings])
-        return cls(*arrays, residency)
+        return cls(*spatial, *temporal, residency)
 
     def mapping(self, architecture: Architecture, index: int) -> Mapping:
         """Return one of the mappings, without loops of bound 1."""
@@ -152,6 +143,19 @@ def check_names(mapping: Mapping, architecture: Architecture) -> None:
             f"Mapping: memories are {', '.join(names)}, but those of {architecture.name} are"
             f" {', '.join(architecture.names)}"
         )
+
+
+def _padded(mappings: Sequence[Sequence[Loops]]) -> tuple[Ints, Ints]:
+    """Dimensions and bounds of loops of N mappings and M memories, (N, M, most loops)."""
+    width = max(len(loops) for memories in mappings for loops in memories)
+    shape = (len(mappings), len(mappings[0]), width)
+    dims, bounds = np.zeros(shape, dtype=np.int64), np.ones(shape, dtype=np.int64)
+    for n, memories in enumerate(mappings):
+        for m, loops in enumerate(memories):
+            for place, (dimension, bound) in enumerate(loops):
+                dims[n, m, place] = DIMENSIONS.index(dimension)
+                bounds[n, m, place] = bound
+    return dims, bounds
 
 
 def _listed(dims: Ints, bounds: Ints) -> list[tuple[str, int]]:

@@ -58,7 +58,7 @@ class Mapping:
     for K in 0..1
       Buffer:
       for P in 0..6
-        parallel for K in 0..3
+      parallel for K in 0..3
     """
 
     levels: tuple[tuple[str, Loops, Loops], ...]
@@ -86,7 +86,9 @@ class Mapping:
         object.__setattr__(self, "residency", _residency(checked, residency))
         kept = None if keeps is None else tuple(tuple(tensors) for tensors in keeps)
         if kept is not None and len(kept) != len(checked):
-            raise InputError(f"Mapping: keeps must name tensors for each of {len(checked)} memories")
+            raise InputError(
+                f"Mapping: keeps must name tensors for each of {len(checked)} memories"
+            )
         object.__setattr__(self, "keeps", kept)
 
     def __str__(self) -> str:
@@ -151,7 +153,9 @@ def _residency(
         return None
     rows = tuple(tuple(row) for row in residency)
     if len(rows) != len(levels) or any(len(row) != len(TENSORS) for row in rows):
-        raise InputError(f"Mapping: residency must be three counts for each of {len(levels)} levels")
+        raise InputError(
+            f"Mapping: residency must be three counts for each of {len(levels)} levels"
+        )
     for row, (name, _, temporal) in zip(rows, levels, strict=True):
         for tensor, count in zip(TENSORS, row, strict=True):
             if not is_integer(count) or not 0 <= count <= len(temporal):

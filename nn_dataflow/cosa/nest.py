@@ -76,27 +76,27 @@ class Nest:
                 (False, batch.temporal_dims, batch.temporal_bounds),
             ):
                 used = (kind_bounds[:, m] > 1).any(axis=0)
-                for place in np.flatnonzero(used):
+                for place in np.flatnonzero(used).tolist():
                     places.append((m, is_spatial))
                     dims.append(kind_dims[:, m, place])
                     bounds.append(kind_bounds[:, m, place])
                     if batch.residency is not None:
-                        outside = batch.residency[:, m].T <= place
+                        outside = place >= batch.residency[:, m].T
                         escapes.append(outside & (not is_spatial))
         extents = np.ones((num_memories, len(DIMENSIONS), num))
         fans = np.ones_like(extents)
         steps = np.ones((len(places), num))
         columns = np.arange(num)
         extent = np.ones((len(DIMENSIONS), num))
-        memory = 0
+        done = 0
         for place, (m, is_spatial) in enumerate(places):
-            extents[memory:m] = extent
-            memory = m
+            extents[done:m] = extent
+            done = m
             steps[place] = extent[dims[place], columns]
             extent[dims[place], columns] *= bounds[place]
             if is_spatial:
                 fans[m, dims[place], columns] *= bounds[place]
-        extents[memory:] = extent
+        extents[done:] = extent
         return cls(
             problem,
             np.array([m for m, _ in places], dtype=np.intp),
@@ -117,26 +117,29 @@ class Nest:
     @cached_property
     def compute_cycles(self) -> Floats:
         """Product of all temporal bounds, (N,)."""
-        return self.bounds[~self.is_spatial].prod(axis=0)
+        cycles: Floats = self.bounds[~self.is_spatial].prod(axis=0)
+        return cycles
 
     @cached_property
     def fanout(self) -> Floats:
         """Instances that are used below one instance of each memory, (M, N)."""
-        return self.fans.prod(axis=1)
+        used: Floats = self.fans.prod(axis=1)
+        return used
 
     @cached_property
     def instances(self) -> Floats:
         """Used instances of the units and of each memory, (1 + M, N)."""
-        used = np.ones((self.num_memories + 1, self.bounds.shape[1]))
+        used: Floats = np.ones((self.num_memories + 1, self.bounds.shape[1]))
         for m in reversed(range(self.num_memories)):
             used[m] = used[m + 1] * self.fanout[m]
         return used
 
     def tile_extents(self, tensor: int, memory: int) -> Floats:
         """Extents of the loops inside the tile of a tensor at a memory, (7, N)."""
+        extents: Floats = self.extents[memory]
         if self.escapes is None:
-            return self.extents[memory]
-        extents = self.extents[memory].copy()
+            return extents
+        extents = extents.copy()
         columns = np.arange(extents.shape[1])
         for place in np.flatnonzero(self.memory == memory):
             outside = self.escapes[tensor, place]
@@ -183,7 +186,7 @@ def lengths(problem: Problem, tensor: int, extents: Floats) -> Floats:
     """
     if tensor != INPUTS:
         return np.where(MOVES[tensor][:, None], extents, 1.0)
-    found = extents.copy()
+    found: Floats = extents.copy()
     found[_K] = 1
     for (r, p), stride, dilation in zip(WINDOWS, problem.stride, problem.dilation, strict=True):
         found[p] = stride * (extents[p] - 1) + dilation * (extents[r] - 1) + 1
@@ -200,7 +203,7 @@ def size(tensor: int, axes: Floats) -> Floats:
 
 def scale(problem: Problem, tensor: int) -> Floats:
     """Words by which one step of each dimension moves a tensor along its axis, (7,)."""
-    scales = MOVES[tensor].astype(float)
+    scales: Floats = MOVES[tensor].astype(float)
     if tensor == INPUTS:
         for (r, p), stride, dilation in zip(WINDOWS, problem.stride, problem.dilation, strict=True):
             scales[p], scales[r] = stride, dilation

@@ -121,6 +121,13 @@ class Table:
             self.refuse(key, f"must be a positive integer, got {self._values[key].value!r}")
         return value
 
+    def count(self, key: str, most: int) -> int:
+        """Return an integer from 0 to ``most``, which is the default."""
+        value = self._scalar(key, "a count") if key in self._values else most
+        if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= most:
+            self.refuse(key, f"must be an integer from 0 to {most}, got {value!r}")
+        return value
+
     def positive(self, key: str) -> float | None:
         """Return a positive number, or None where there is none."""
         if key not in self._values:
