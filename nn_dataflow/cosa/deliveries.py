@@ -183,7 +183,7 @@ def _neighbours(
     returns = np.add.accumulate((bounds - 1) * motions, axis=0) - (bounds - 1) * motions
     carries = np.where(bounds > 1, motions - returns, np.nan)
     counts = _pair_counts(visits)
-    jumps = np.where((counts > 0) & (visits.jumps != 0), np.abs(visits.jumps), np.inf)
+    jumps = np.where(counts > 0, np.abs(visits.jumps), np.inf)
     may = np.zeros(bounds.shape[1], dtype=bool)
     for carry in np.abs(carries):
         may |= (jumps == carry).any(axis=0)
