@@ -12,33 +12,60 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .architecture import Architecture, Level
     from .errors import InputError, MissingExtraError, NoMappingError
-    from .evaluation import Evaluation, evaluate, evaluate_batch
+    from .evaluation import BatchEvaluation, Evaluation, evaluate, evaluate_batch
     from .loops import Batch
     from .mapping import Mapping
     from .mapspace import Mapspace
+    from .network_schedule import network_problems, schedule_all
     from .problem import Problem
     from .scheduler import Schedule, schedule
 
-_NAMES = {
-    "architecture": ("Architecture", "Level"),
-    "errors": ("InputError", "MissingExtraError", "NoMappingError"),
-    "evaluation": ("Evaluation", "evaluate", "evaluate_batch"),
-    "loops": ("Batch",),
-    "mapping": ("Mapping",),
-    "mapspace": ("Mapspace",),
-    "problem": ("Problem",),
-    "scheduler": ("Schedule", "schedule"),
-}
-_MODULE_OF = {name: module for module, names in _NAMES.items() for name in names}
+__all__ = [
+    "Architecture",
+    "Batch",
+    "BatchEvaluation",
+    "Evaluation",
+    "InputError",
+    "Level",
+    "Mapping",
+    "Mapspace",
+    "MissingExtraError",
+    "NoMappingError",
+    "Problem",
+    "Schedule",
+    "evaluate",
+    "evaluate_batch",
+    "network_problems",
+    "schedule",
+    "schedule_all",
+]
 
-__all__ = [*_MODULE_OF]  # noqa: PLE0604 (the names of the table above)
+_MODULE_OF = {
+    "Architecture": "architecture",
+    "Batch": "loops",
+    "BatchEvaluation": "evaluation",
+    "Evaluation": "evaluation",
+    "InputError": "errors",
+    "Level": "architecture",
+    "Mapping": "mapping",
+    "Mapspace": "mapspace",
+    "MissingExtraError": "errors",
+    "NoMappingError": "errors",
+    "Problem": "problem",
+    "Schedule": "scheduler",
+    "evaluate": "evaluation",
+    "evaluate_batch": "evaluation",
+    "network_problems": "network_schedule",
+    "schedule": "scheduler",
+    "schedule_all": "network_schedule",
+}
 
 
 def __getattr__(name: str) -> Any:
     """Import a public name when it is first used."""
     if name not in _MODULE_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f".{_MODULE_OF[name]}", __name__), name)
+    value = getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
     globals()[name] = value
     return value
 
