@@ -7,7 +7,9 @@ Decides that each distinct layer is scheduled once, where, and in which order re
 
 from __future__ import annotations
 
+import warnings
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from nn_dataflow.core.layer import InputLayer
@@ -34,7 +36,7 @@ def network_problems(network: Network, batch_size: int) -> dict[str, Problem]:
     --------
     >>> from nn_dataflow.nns import import_network
     >>> sorted(network_problems(import_network("mlp_s"), 1))
-    ['fc1', 'fc2', 'fc3', 'fc4']
+    ['fc1', 'fc2', 'fc3']
     """
     return {
         name: Problem.from_layer(network[name], batch_size, name)
@@ -92,19 +94,20 @@ def schedule_all(
 
     with ExitStack() as stack:
         if executor is None and processes > 1 and len(distinct) > 1:
-            from concurrent.futures import ProcessPoolExecutor  # noqa: PLC0415 (slow to import)
-
-            executor = stack.enter_context(ProcessPoolExecutor(min(processes, len(distinct))))
+            executor = stack.enter_context(_own_processes(min(processes, len(distinct))))
         if executor is None:
             for problem in distinct:
                 done(problem, schedule(problem, *arguments, residency=residency))
         else:
             from concurrent.futures import as_completed  # noqa: PLC0415 (slow to import)
 
-            waiting = {
-                executor.submit(schedule, problem, *arguments, residency=residency): problem
-                for problem in distinct
-            }
+            with warnings.catch_warnings():
+                # The thread of a progress line, which takes no part, makes fork warn.
+                warnings.filterwarnings("ignore", message=".*fork.*", category=DeprecationWarning)
+                waiting = {
+                    executor.submit(schedule, problem, *arguments, residency=residency): problem
+                    for problem in distinct
+                }
             try:
                 for future in as_completed(waiting):
                     done(waiting[future], future.result())
@@ -114,7 +117,14 @@ def schedule_all(
     return [_renamed(found[problem], problem) for problem in problems]
 
 
-def _renamed(result: Schedule, problem: Problem) -> Schedule:
-    from dataclasses import replace  # noqa: PLC0415
+def _own_processes(number: int) -> Executor:
+    from concurrent.futures import ProcessPoolExecutor  # noqa: PLC0415 (slow to import)
+    from multiprocessing import get_all_start_methods, get_context  # noqa: PLC0415
 
+    # Where there is fork, scripts need no guard against being run again in the children.
+    method = "fork" if "fork" in get_all_start_methods() else "spawn"
+    return ProcessPoolExecutor(number, mp_context=get_context(method))
+
+
+def _renamed(result: Schedule, problem: Problem) -> Schedule:
     return result if result.problem.name == problem.name else replace(result, problem=problem)

@@ -169,7 +169,7 @@ class Problem:
             dims = {"R": layer.wfil, "S": layer.hfil, "C": layer.nifm, "K": layer.nofm, "N": batch}
             return cls(plane | dims, stride, name=name)
         if isinstance(layer, InputLayer):
-            raise InputError(f"Problem: {name or layer!r} is an input and computes nothing")
+            raise InputError(f"Problem: {name or layer} is an input and computes nothing")
         if not isinstance(layer, LocalRegionLayer):
             raise InputError(f"Problem: cannot schedule a {type(layer).__name__}")
         if layer.nreg == 1:

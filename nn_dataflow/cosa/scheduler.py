@@ -151,7 +151,7 @@ def schedule(
     >>> from nn_dataflow.cosa import Architecture, Level, Problem
     >>> machine = Architecture((Level("Buffer", 64, 4), Level("DRAM", None)))
     >>> found = schedule(Problem({"C": 8, "K": 4}), machine, goal="d")
-    >>> found.status, found.evaluation.cycles, found.best_bound
+    >>> found.status, found.evaluation.cycles, round(found.best_bound, 2)
     ('optimal', 8, 8.0)
     """
     start = time.perf_counter()
@@ -195,7 +195,7 @@ def _search(
             found.status,
             found.bound,
         )
-    return _Answer(found.mapping, None, found.bound, found.status)
+    return _Answer(found.mapping, None, float(found.bound), found.status)
 
 
 def _solve(
