@@ -17,13 +17,13 @@ from nn_dataflow.core.record import is_real
 
 from .errors import InputError, NoMappingError
 from .evaluation import Evaluation, evaluate
+from .mapping import Mapping
 from .problem import TENSORS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from .architecture import Architecture
-    from .mapping import Mapping
     from .mapspace import Mapspace
     from .problem import Problem
     from .program import Objective
@@ -172,12 +172,14 @@ def schedule(
     else:
         _warn_of_other_stores(machine)
         answer = _solve(problem, machine, formulation, time_limit, seed, residency)
-    evaluation = evaluate(problem, machine, answer.mapping)
+    keeps = [level.keeps for level in machine.levels]
+    mapping = Mapping(answer.mapping.levels, answer.mapping.residency, keeps)
+    evaluation = evaluate(problem, machine, mapping)
     value = goal_value(goal, evaluation) if answer.objective is None else answer.objective.total
     gap = max(0.0, (value - answer.best_bound) / max(abs(answer.best_bound), 1e-300))
     wall_s = time.perf_counter() - start
     return Schedule(
-        problem, machine, formulation, goal, answer.mapping, evaluation, *answer[1:3], gap,
+        problem, machine, formulation, goal, mapping, evaluation, *answer[1:3], gap,
         answer.status, wall_s,
     )  # fmt: skip
 
