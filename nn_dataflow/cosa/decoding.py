@@ -137,8 +137,7 @@ def from_mapping(program: Program, mapping: Mapping) -> Configuration:
     inside = np.full(len(TENSORS), len(DIMENSIONS))
     if mapping.residency is not None:
         for tensor, number in enumerate(mapping.residency[program.buffer]):
-            if number < len(loops):
-                inside[tensor] = len(set(dims[:number]))
+            inside[tensor] = len(set(dims[:number]))
     return Configuration(counts[None], np.array(order)[None], inside[None])
 
 

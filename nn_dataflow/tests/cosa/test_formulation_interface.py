@@ -101,6 +101,24 @@ def test_roles_come_from_the_machine():
     assert make_program(LAYER, machine, "H").words[5].tolist() == [40960, 1, 40960]
 
 
+def test_nothing_is_unrolled_above_the_buffer():
+    levels = (Level("Buffer", 1024, 4), Level("Last", None))
+    solution = solve(SMALL, Architecture(levels), "H")
+    assert solution.mapping.levels[-1][1] == ()
+    assert solution.objective.compute == 4
+
+
+@pytest.mark.parametrize("revision", ["H", "P"])
+def test_unit_factors_are_listed_at_the_last_memory(revision):
+    """Wherever the program has them: P gains from unit filters on the chip."""
+    layer = Problem({"Q": 4, "K": 16, "C": 16}, (2, 1))
+    tables = solve(layer, MACHINE, revision).tables
+    for dim in "RSPN":
+        assert tables.prime_factors[dim] == [1]
+        assert tables.level_of_factor[dim] == [5]
+        assert tables.spatial_flag[dim] == [0]
+
+
 def test_given_boundary_is_in_the_mapping():
     table = [[1, 1, 1] for _ in MACHINE.levels]
     table[4] = [0, 0, 1]  # the buffer keeps no weights
