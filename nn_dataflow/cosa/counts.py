@@ -89,7 +89,7 @@ def _count_tensor(nest: Nest, tensor: int, stores: NDArray[np.bool_], counts: Co
             # The first read of a partial sum is left out.
             reads = reads - partitions[m]
             counts.updates[tensor, m] = np.floor(below.accesses)
-        counts.tile_sizes[tensor, m] = nest.tiles[tensor, m][1]
+        counts.tile_sizes[tensor, m] = nest.tile(tensor, m)[1]
         counts.partition_sizes[tensor, m] = partitions[m]
         counts.reads[tensor, m] = np.floor(reads)
         counts.fills[tensor, m] = np.floor(fills)
@@ -101,9 +101,9 @@ def _partition_sizes(nest: Nest, tensor: int) -> Floats:
     """Distinct words that an instance of each memory ever holds, (M, N)."""
     last = nest.num_memories - 1
     partitions = np.empty(nest.fanout.shape)
-    partitions[last] = nest.tiles[tensor, last][1]
+    partitions[last] = nest.tile(tensor, last)[1]
     for m in reversed(range(last)):
-        _, tile = nest.tiles[tensor, m]
+        _, tile = nest.tile(tensor, m)
         spread = nest.tile_extents(tensor, m) * nest.fans[m + 1]
         union = size(tensor, lengths(nest.problem, tensor, spread))
         partitions[m] = _scaled_down(partitions[m + 1], tile, union)

@@ -147,14 +147,16 @@ class Nest:
         return extents
 
     @cached_property
-    def tiles(self) -> dict[tuple[int, int], tuple[Floats, Floats]]:
-        """Lengths of axes, (7, N), and sizes, (N,), of the tiles of (tensor, memory)."""
-        found = {}
-        for tensor in range(len(TENSORS)):
-            for m in range(self.num_memories):
-                axes = lengths(self.problem, tensor, self.tile_extents(tensor, m))
-                found[tensor, m] = axes, size(tensor, axes)
-        return found
+    def _tiles(self) -> dict[tuple[int, int], tuple[Floats, Floats]]:
+        return {}
+
+    def tile(self, tensor: int, memory: int) -> tuple[Floats, Floats]:
+        """Lengths of axes, (7, N), and size, (N,), of the tile of a tensor at a memory."""
+        key = tensor, memory
+        if key not in self._tiles:
+            axes = lengths(self.problem, tensor, self.tile_extents(tensor, memory))
+            self._tiles[key] = axes, size(tensor, axes)
+        return self._tiles[key]
 
     @cached_property
     def motions(self) -> list[Floats]:
@@ -164,7 +166,7 @@ class Nest:
         and differences of motions are equal only if they are equal along each axis.
         """
         is_loop = self.bounds > 1
-        per_step = [scale(self.problem, t) * _digits(self.problem, t) for t in range(len(TENSORS))]
+        per_step = [motion_per_step(self.problem, t) for t in range(len(TENSORS))]
         return [np.where(is_loop, self.steps * each[self.dims], 0.0) for each in per_step]
 
 
@@ -208,6 +210,11 @@ def scale(problem: Problem, tensor: int) -> Floats:
         for (r, p), stride, dilation in zip(WINDOWS, problem.stride, problem.dilation, strict=True):
             scales[p], scales[r] = stride, dilation
     return scales
+
+
+def motion_per_step(problem: Problem, tensor: int) -> Floats:
+    """By how much one step of each dimension moves a tensor, (7,), in the numbers of the motions."""
+    return scale(problem, tensor) * _digits(problem, tensor)
 
 
 def _digits(problem: Problem, tensor: int) -> Floats:
