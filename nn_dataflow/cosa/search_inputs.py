@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Exact deliveries of inputs for loops that are placed already.
+
+Decides what the evaluator will count for inputs at one boundary (docs/model/cosa_search.md section
+2.3), and where it may count less because neighbours pass words.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from .deliveries import distinct_children, visits_of_child
+from .loops import Batch
+from .nest import WINDOWS, Nest, motion_per_step
+from .problem import INPUTS
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from .problem import Problem
+
+    Floats = NDArray[np.float64]
+    Ints = NDArray[np.int64]
+    Bools = NDArray[np.bool_]
+
+
+class Arrival(NamedTuple):
+    """Inputs at the boundary below one memory, each (N,).
+
+    Attributes
+    ----------
+    words
+        Words delivered to a child.
+    children
+        Number of children with different inputs.
+    may_pass
+        Whether a neighbour may have what a child needs next, in some order of the spatial loops.
+    """
+
+    words: Floats
+    children: Floats
+    may_pass: Bools
+
+
+def arrivals(
+    problem: Problem, memory: int, spatial: Ints, temporal: Ints, inside: Ints, order: Ints
+) -> Arrival:
+    """Count what children of one memory receive.
+
+    Parameters
+    ----------
+    problem : Problem
+        The layer.
+    memory : int
+        The parent.
+    spatial, temporal : numpy.ndarray of int, (N, M, 7)
+        Bounds; temporal ones below the parent are not looked at.
+    inside : numpy.ndarray of int, (N, 7)
+        Temporal bounds inside the children.
+    order : numpy.ndarray of int, (N, M, 7)
+        Dimensions of the temporal loops, innermost first.
+    """
+    bounds = temporal.copy()
+    bounds[:, : memory - 1] = 1
+    bounds[:, memory - 1] = inside
+    nest = Nest.of_batch(problem, Batch.of_factors(spatial, bounds, order))
+    visits = visits_of_child(nest, INPUTS, memory - 1)
+    children = distinct_children(nest, INPUTS, memory)
+    if visits is None:
+        return Arrival(nest.tile(INPUTS, memory - 1)[1], children, np.zeros(len(bounds), bool))
+    jumps = np.where(visits.weights > 0, np.abs(visits.jumps), 0)
+    fans, below = nest.fans[memory], nest.extents[memory - 1]
+    may_pass = _crosses(fans, bounds[:, memory:])
+    words = motion_per_step(problem, INPUTS)
+    for r, p in WINDOWS:
+        has_r, has_p = fans[r] > 1, fans[p] > 1
+        to_r, to_p = words[r] * below[r], words[p] * below[p]
+        # From one child to the next in the row, or at the end of the more inner spatial loop.
+        for step, occurs in (
+            (to_p, has_p),
+            (to_r, has_r),
+            (np.abs(to_r - (fans[p] - 1) * to_p), has_p & has_r),
+            (np.abs(to_p - (fans[r] - 1) * to_r), has_p & has_r),
+        ):
+            may_pass |= occurs & (step > 0) & (jumps == step).any(axis=0)
+    return Arrival(visits.total, children, may_pass)
+
+
+def _crosses(fans: Floats, loops: Ints) -> Bools:
+    """Whether steps in both directions of the plane might match at once.
+
+    Only a filter loop can move by as much as a spatial loop along the plane, and the reverse.
+    """
+    crosses = np.ones(len(loops), dtype=bool)
+    for r, p in WINDOWS:
+        moves = {d: (loops[:, :, d] > 1).any(axis=1) for d in (r, p)}
+        crosses &= (fans[p] > 1) & moves[r] | (fans[r] > 1) & moves[p]
+    return crosses

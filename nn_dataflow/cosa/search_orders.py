@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Orders of the temporal loops of one memory that may differ in cost.
+
+Decides which of the permutations need to be tried (docs/model/cosa_search.md section 3): those that
+differ in the loops that are free for weights or outputs, or in how the innermost loops move a
+window.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from itertools import permutations
+
+from .nest import WINDOWS
+from .problem import DIMENSIONS, INPUTS, MOVES, OUTPUTS, TENSORS, WEIGHTS
+
+NUM_DIMS = len(DIMENSIONS)
+_K = DIMENSIONS.index("K")
+
+# Loops that matter: three of a group that does not move a tensor, or of one window and K.
+_DEPTH = 3
+
+Order = tuple[int, ...]
+
+
+@lru_cache(maxsize=1 << 16)
+def orders(
+    mask: int, live: int, barred: int, windows: tuple[tuple[int, int], ...] = WINDOWS
+) -> tuple[Order, ...]:
+    """List orders of the loops of one memory, one for each outcome that may be best.
+
+    Parameters
+    ----------
+    mask : int
+        Bit d is set if there is a loop of dimension d.
+    live : int
+        Bit t is set if a memory further inside stores tensor t.
+    barred : int
+        Dimensions that must not be innermost: there, the memory below could have the loop.
+    windows : tuple of (int, int), optional
+        (filter dimension, plane dimension) of windows that overlap.
+
+    Returns
+    -------
+    tuple of tuple of int
+        Permutations of all seven dimensions, innermost first; none if a loop must be innermost
+        that must not.
+    """
+    dims = [d for d in range(NUM_DIMS) if mask >> d & 1]
+    rest_of = [d for d in range(NUM_DIMS) if not mask >> d & 1]
+    if not dims:
+        return (tuple(range(NUM_DIMS)),)
+    best: dict[tuple[int, ...], dict[tuple[int, int], Order]] = {}
+    for prefix in permutations(dims, min(_DEPTH, len(dims))):
+        if barred >> prefix[0] & 1:
+            continue
+        free = tuple(
+            _free(prefix, tensor) if live >> tensor & 1 else 0 for tensor in (WEIGHTS, OUTPUTS)
+        )
+        motion = _window_motion(prefix, mask, windows) if live >> INPUTS & 1 else ()
+        order = prefix + tuple(d for d in dims if d not in prefix) + tuple(rest_of)
+        best.setdefault(motion, {}).setdefault((free[0], free[1]), order)
+    return tuple(
+        order
+        for found in best.values()
+        for key, order in found.items()
+        if not any(_covers(other, key) for other in found)
+    )
+
+
+def _free(prefix: Order, tensor: int) -> int:
+    """Loops inside the first one that moves a tensor, as bits."""
+    found = 0
+    for d in prefix:
+        if MOVES[tensor, d]:
+            break
+        found |= 1 << d
+    return found
+
+
+def _covers(other: tuple[int, int], key: tuple[int, int]) -> bool:
+    """Whether an order leaves more loops free for both tensors."""
+    return other != key and all(b & ~a == 0 for a, b in zip(other, key, strict=True))
+
+
+def _window_motion(
+    prefix: Order, mask: int, windows: tuple[tuple[int, int], ...]
+) -> tuple[int, ...]:
+    """Return the innermost loops as far as they can move a window by equal steps.
+
+    All are along one window, or do not move inputs. Beyond, every delivery is a whole tile. If
+    only loops of one window are here at all, loops of outer memories may continue the motion.
+    """
+    for r, p in windows:
+        window = {r, p, _K}
+        along = []
+        for d in prefix:
+            if d not in window:
+                break
+            along.append(d)
+        if any(d != _K for d in along):
+            is_all = all(d in window for d in range(NUM_DIMS) if mask >> d & 1)
+            is_both = mask >> r & 1 and mask >> p & 1
+            if is_all or is_both:
+                return tuple(along)
+            return tuple(along[: 1 + along.index(next(d for d in along if d != _K))])
+    # Channels and batch move by whole tiles.
+    return (prefix[0],) if prefix[0] == _K else ()
+
+
+def live_tensors(stores: object, memory: int) -> int:
+    """Bits of the tensors that memories inside the given one store."""
+    table = stores
+    return sum(
+        1 << t
+        for t in range(len(TENSORS))
+        if any(table[t][m] for m in range(memory))  # type: ignore[index]
+    )

@@ -1,0 +1,467 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Partial mappings as arrays, extended by the temporal loops of one memory after the other.
+
+Decides which loops each memory may get, in a normal form that loses no value, and which partial
+mappings cannot be better than a threshold (docs/model/cosa_search.md sections 3 and 4). Memories
+are decided from the outermost one inwards.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from .nest import WINDOWS
+from .problem import DIMENSIONS, INPUTS, MOVES, TENSORS
+from .search_bounds import divisors, stationary
+from .search_inputs import arrivals
+from .search_model import NUM_DIMS
+from .search_orders import orders
+from .search_spatial import ragged
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from .search_bounds import Bounds
+    from .search_model import Model, Term
+    from .search_spatial import Space
+
+    Floats = NDArray[np.float64]
+    Ints = NDArray[np.int64]
+    Bools = NDArray[np.bool_]
+
+_K = DIMENSIONS.index("K")
+_BIT = 1 << np.arange(NUM_DIMS)
+
+
+@dataclass
+class Nodes:
+    """N partial mappings: the loops of memories from some one outwards are placed.
+
+    Attributes
+    ----------
+    space : numpy.ndarray of int, (N,)
+        Index of the spatial choice.
+    rest : numpy.ndarray of int, (N, 7)
+        Temporal bounds not placed yet.
+    temporal : numpy.ndarray of int, (N, M, 7)
+        Temporal bounds that are placed, 1 elsewhere.
+    order : numpy.ndarray of int, (N, M)
+        Index of the order of the temporal loops.
+    least : numpy.ndarray, (N, V)
+        Bounds on the deliveries, exact for memories below those that are placed.
+    counted, pending : numpy.ndarray, (N, 3)
+        Product of the loops that do not move a tensor, outside of a placed one that does, and
+        inside of all that do.
+    ratio : numpy.ndarray, (N,)
+        Inputs that operations read, relative to `Costs.operands`.
+    value, energy, cycles : numpy.ndarray, (N,)
+        Bounds on the goal, on energy and on cycles.
+    """
+
+    space: Ints
+    rest: Ints
+    temporal: Ints
+    order: Ints
+    least: Floats
+    counted: Floats
+    pending: Floats
+    ratio: Floats
+    value: Floats
+    energy: Floats
+    cycles: Floats
+
+    def __len__(self) -> int:
+        return len(self.space)
+
+    def __getitem__(self, which: Ints | Bools | slice) -> Nodes:
+        return Nodes(*(each[which] for each in self.arrays()))
+
+    @classmethod
+    def roots(cls, space: Space, num_memories: int) -> Nodes:
+        """Spatial choices without any temporal loop."""
+        num = len(space)
+        return cls(
+            np.arange(num),
+            space.rest.copy(),
+            np.ones((num, num_memories, NUM_DIMS), dtype=np.int64),
+            np.zeros((num, num_memories), dtype=np.int64),
+            space.costs.least.copy(),
+            np.ones((num, len(TENSORS))),
+            np.ones((num, len(TENSORS))),
+            np.ones(num),
+            *np.zeros((3, num)),
+        )
+
+    def arrays(self) -> list[NDArray[Any]]:
+        """All fields."""
+        return [getattr(self, field.name) for field in fields(self)]
+
+    def ranked(self) -> Nodes:
+        """Sort by bound, then by energy."""
+        return self[np.lexsort((self.energy, self.value))]
+
+
+class Placed(NamedTuple):
+    """Candidates: a node and the temporal bounds of its next memory.
+
+    Attributes
+    ----------
+    index : numpy.ndarray of int, (N,)
+        Node.
+    bounds : numpy.ndarray of int, (N, 7)
+        Temporal bounds.
+    barred : numpy.ndarray of int, (N,)
+        Bits of dimensions that must not be innermost.
+    """
+
+    index: Ints
+    bounds: Ints
+    barred: Ints
+
+
+class Tree:
+    """Extends partial mappings of one problem.
+
+    Parameters
+    ----------
+    model, bounds
+        The problem on the machine; bounds for the goal.
+
+    Attributes
+    ----------
+    dropped : float
+        Least bound of what was left out.
+    visited : list of int
+        Candidates per memory.
+    """
+
+    def __init__(self, model: Model, bounds: Bounds) -> None:
+        self.model = model
+        self.bounds = bounds
+        num = model.num_memories
+        self.dropped = np.inf
+        self.visited = [0] * num
+        stores = model.stores
+        self.live = [np.flatnonzero(stores[:, :m].any(axis=1)) for m in range(num)]
+        self.direct = [np.flatnonzero(stores[:, m - 1]) if m else [] for m in range(num)]
+        self._orders = [tuple(range(NUM_DIMS))]
+        self._order_table = np.array(self._orders)
+        self._order_of = {self._orders[0]: 0}
+        self._listed: dict[tuple[int, int, int], list[int]] = {}
+        self._divisors: dict[int, list[int]] = {}
+        self._vectors: dict[tuple[int, ...], Ints] = {}
+
+    def use(self, space: Space) -> None:
+        """Extend nodes of these spatial choices from now on."""
+        self.space = space
+        self._room = self.bounds.room(space.spaces)
+        # Neighbours may pass words where a loop that is not spatial may move as a spatial one.
+        factors, rest = space.factors, space.rest[:, None]
+        self._may_pass = np.zeros(factors.shape[:2], dtype=bool)
+        for r, p in WINDOWS:
+            self._may_pass |= (factors[:, :, p] > 1) & (rest[:, :, r] > 1)
+            self._may_pass |= (factors[:, :, r] > 1) & (rest[:, :, p] > 1)
+
+    def order(self, nodes: Nodes) -> Ints:
+        """Orders of the temporal loops, (N, M, 7)."""
+        return self._order_table[nodes.order]
+
+    def below(self, nodes: Nodes, threshold: float) -> Bools:
+        """Whether bounds are below a threshold; the others are left out."""
+        keep: Bools = nodes.value < threshold
+        if not keep.all():
+            self.dropped = min(self.dropped, float(nodes.value[~keep].min()))
+        return keep
+
+    def expand(self, nodes: Nodes, memory: int, threshold: float) -> Nodes:
+        """Place the temporal loops of a memory in all ways that may be below a threshold."""
+        placed = self.place(nodes, memory)
+        self.visited[memory] += len(placed.index)
+        trial = self.trial(nodes, placed, memory)
+        keep = self.below(trial, threshold)
+        return self.arrange(nodes, Placed(*(a[keep] for a in placed)), memory, threshold)
+
+    def place(self, nodes: Nodes, memory: int) -> Placed:
+        """List temporal bounds of a memory with which the tiles of the memory below fit."""
+        idle, barred = self._normal_form(nodes, memory)
+        code = idle.copy()
+        for d in range(NUM_DIMS):
+            code = code * (int(self.model.bounds[d]) + 1) + nodes.rest[:, d]
+        _, first, which = np.unique(code, return_index=True, return_inverse=True)
+        lists = [self._list_vectors(nodes.rest[n], int(idle[n])) for n in first]
+        counts = np.array([len(each) for each in lists])
+        index, row = ragged((counts.cumsum() - counts)[which], counts[which])
+        bounds = np.concatenate(lists)[row]
+        words = self.model.held(
+            self.direct[memory], self._extents(nodes, index, bounds, memory).T
+        )
+        fits = words <= self.model.capacities[memory - 1]
+        index, bounds = index[fits], bounds[fits]
+        return Placed(index, bounds, barred[index])
+
+    def _extents(self, nodes: Nodes, index: Ints, bounds: Ints, memory: int) -> Floats:
+        """Extents of the tiles below a memory, (N, 7)."""
+        inside = self.space.inside[nodes.space[index], memory - 1]
+        found: Floats = nodes.rest[index] // bounds * inside
+        return found
+
+    def trial(self, nodes: Nodes, placed: Placed, memory: int) -> Nodes:
+        """Bounds of candidates whatever the order of their loops."""
+        index, bounds, _ = placed
+        moves = np.stack([(bounds[:, MOVES[t]] > 1).any(axis=1) for t in range(len(TENSORS))], 1)
+        counted, pending = nodes.counted[index], nodes.pending[index]
+        empty = np.empty((len(index), 0), dtype=np.int64)
+        none = np.empty(len(index))
+        trial = Nodes(
+            nodes.space[index],
+            nodes.rest[index] // bounds,
+            empty,
+            empty,
+            nodes.least[index],
+            np.where(moves, counted * pending, counted),
+            np.ones_like(pending),
+            nodes.ratio[index],
+            none,
+            none,
+            none,
+        )
+        self.refresh(trial, memory)
+        return trial
+
+    def arrange(self, nodes: Nodes, placed: Placed, memory: int, threshold: float) -> Nodes:
+        """Order the loops of candidates in all ways that may be below a threshold."""
+        index, bounds, barred = placed
+        mask = ((bounds > 1) * _BIT).sum(axis=1)
+        barred = barred & mask
+        codes, which = np.unique(mask << NUM_DIMS | barred, return_inverse=True)
+        lists = [
+            self._list_orders(int(code) >> NUM_DIMS, memory, int(code) % (1 << NUM_DIMS))
+            for code in codes
+        ]
+        counts = np.array([len(each) for each in lists], dtype=np.int64)
+        choice, row = ragged((counts.cumsum() - counts)[which], counts[which])
+        numbers = np.array([number for each in lists for number in each], dtype=np.int64)[row]
+        index, bounds = index[choice], bounds[choice]
+        found = self._ordered(nodes, index, bounds, memory, numbers)
+        self.refresh(found, memory)
+        found = found[self.below(found, threshold)]
+        if self._count_inputs(found, memory):
+            self.refresh(found, memory)
+            found = found[self.below(found, threshold)]
+        return found[~self._is_useless(found, memory)]
+
+    def _ordered(
+        self, nodes: Nodes, index: Ints, bounds: Ints, memory: int, numbers: Ints
+    ) -> Nodes:
+        """Children of nodes with given loops in given orders, without bounds."""
+        counted, pending = nodes.counted[index], nodes.pending[index]
+        order = self._order_table[numbers]
+        loops = np.take_along_axis(bounds, order, 1).astype(float)
+        for t in range(len(TENSORS)):
+            moves = MOVES[t][order]
+            still = np.where(moves, 1.0, loops)
+            has_moved = ((loops > 1) & moves).cumsum(axis=1) > 0
+            free = np.where(has_moved, 1.0, still).prod(axis=1)
+            outside = still.prod(axis=1) / free
+            ends = has_moved[:, -1]
+            counted[:, t] *= np.where(ends, pending[:, t] * outside, 1)
+            pending[:, t] = np.where(ends, free, pending[:, t] * free)
+        temporal = nodes.temporal[index]
+        temporal[:, memory] = bounds
+        chosen = nodes.order[index]
+        chosen[:, memory] = numbers
+        return Nodes(
+            nodes.space[index],
+            nodes.rest[index] // bounds,
+            temporal,
+            chosen,
+            nodes.least[index],
+            counted,
+            pending,
+            nodes.ratio[index],
+            *np.empty((3, len(index))),
+        )
+
+    def refresh(self, nodes: Nodes, memory: int) -> None:
+        """Bound nodes whose loops are placed down to a memory."""
+        space, which = self.space, nodes.space
+        costs = space.costs[which]
+        must = self._must_move(nodes, memory)
+        for term in self.model.terms:
+            if term.memory >= memory:
+                continue
+            times = nodes.counted[:, term.tensor]
+            if term in must:
+                times = np.where(must[term], times * nodes.pending[:, term.tensor], times)
+            self._raise(nodes.least, term, costs.least[:, term.delivered] * times, which)
+        nodes.energy = self.bounds.energy(costs, nodes.least, nodes.ratio)
+        if memory > 1 and self.bounds.pairs:
+            nodes.energy = nodes.energy + self.bounds.pair_energy(
+                costs,
+                self._room[which],
+                nodes.least,
+                space.idle[which],
+                stationary(nodes.rest),
+                must,
+                memory - 1,
+            )
+        nodes.cycles = self.bounds.cycles(costs, nodes.least, nodes.ratio)
+        nodes.value = self.bounds.value(nodes.energy, nodes.cycles)
+
+    def _must_move(self, nodes: Nodes, memory: int) -> dict[Term, Bools]:
+        """Which deliveries have a loop that moves them among those not placed.
+
+        Without one, the tile of the memory above, less its spatial spread, would have to fit.
+        """
+        found = {}
+        for term in self.model.terms:
+            if term.memory < memory - 1:
+                inside = nodes.rest * self.space.inside[nodes.space, term.memory]
+                tile = self.model.tile(term.tensor, inside.T)
+                found[term] = tile > self.model.capacities[term.memory]
+        return found
+
+    def _raise(self, least: Floats, term: Term, delivered: Floats, which: Ints) -> None:
+        """Raise the bounds of a term to a number of words delivered."""
+        delivered = np.maximum(delivered, least[:, term.delivered])
+        least[:, term.delivered] = delivered
+        if term.tensor != INPUTS:
+            return
+        may_pass = self._may_pass[which, term.memory + 1]
+        children = self.space.spaces.offsets[which, term.memory + 1]
+        self._raise_inputs(least, term, delivered, which, may_pass, children)
+
+    def _raise_inputs(
+        self,
+        least: Floats,
+        term: Term,
+        delivered: Floats,
+        which: Ints,
+        may_pass: Bools,
+        children: Floats,
+    ) -> None:
+        """Raise what is written and read for a number of words delivered."""
+        spaces = self.space.spaces[which]
+        above = term.memory + 1
+        # Of children that differ in channel or batch, none has what another needs.
+        served = np.where(may_pass, spaces.batched[:, above], children)
+        served = served * spaces.groups[:, above + 1 : term.parent + 1].prod(axis=1)
+        filled = self.model.filled(spaces, term, delivered, may_pass)
+        for variable, words in ((term.filled, filled), (term.read, delivered * served)):
+            least[:, variable] = np.maximum(least[:, variable], words)
+
+    def _count_inputs(self, nodes: Nodes, memory: int) -> bool:
+        """Make the counts of inputs at the boundary below a memory exact; tell if any changed."""
+        term = self._inputs_below(memory)
+        factors = self.space.factors[nodes.space, memory]
+        if term is not None:
+            some = np.arange(len(nodes))
+        elif memory <= self.model.innermost[INPUTS]:
+            # Operations read less where plane and filter are spread over the same children.
+            both = [(factors[:, r] > 1) & (factors[:, p] > 1) for r, p in WINDOWS]
+            some = np.flatnonzero(both[0] | both[1])
+        else:
+            return False
+        if not len(some):
+            return False
+        part = nodes[some]
+        found = arrivals(
+            self.model.problem,
+            memory,
+            self.space.factors[part.space],
+            part.temporal,
+            part.rest,
+            self.order(part),
+        )
+        if term is None:
+            groups = self.space.spaces.groups[part.space, memory]
+            nodes.ratio[some] *= np.where(found.may_pass, 1.0, found.children / groups)
+            return True
+        nodes.least[:, term.delivered] = found.words
+        self._raise_inputs(
+            nodes.least, term, found.words, part.space, found.may_pass, found.children
+        )
+        return True
+
+    def _is_useless(self, nodes: Nodes, memory: int) -> Bools:
+        """Whether K is innermost for nothing: the memory below could have the loop.
+
+        The motion that a loop ends is forgotten, so that loops outside of K gain only where the
+        evaluator takes their first step for none.
+        """
+        useless = self.order(nodes)[:, memory, 0] == _K
+        useless &= nodes.temporal[:, memory, _K] > 1
+        if not useless.any() or self._inputs_below(memory) is None:
+            return np.zeros(len(nodes), dtype=bool)
+        if MOVES[self.direct[memory], _K].any():
+            return np.zeros(len(nodes), dtype=bool)
+        loops = nodes.temporal[:, memory:].reshape(len(nodes), -1).prod(axis=1)
+        extents = nodes.rest * self.space.inside[nodes.space, memory - 1]
+        whole = loops / nodes.temporal[:, memory, _K] * self.model.tile(INPUTS, extents.T)
+        words = nodes.least[:, self._inputs_below(memory).delivered]
+        return useless & (words >= whole)
+
+    def _inputs_below(self, memory: int) -> Term | None:
+        """Deliveries of inputs to the memory below, if it stores them."""
+        for term in self.model.terms:
+            if (term.tensor, term.memory) == (INPUTS, memory - 1):
+                return term
+        return None
+
+    def _normal_form(self, nodes: Nodes, memory: int) -> tuple[Ints, Ints]:
+        """Bits of dimensions that a memory need not have, and that need not be innermost in it.
+
+        A loop that moves no tensor of the memory below can be its outermost one instead. Where a
+        window is spread over the children, the loop must stay outside: its steps would change.
+        """
+        factors = self.space.factors[nodes.space, memory]
+        idle = np.zeros(len(nodes), dtype=np.int64)
+        barred = np.zeros(len(nodes), dtype=np.int64)
+        for d in range(NUM_DIMS):
+            if MOVES[self.direct[memory], d].any():
+                continue
+            may = np.ones(len(nodes), dtype=bool)
+            for window in WINDOWS:
+                if d in window:
+                    other = sum(window) - d
+                    may = factors[:, d] == 1
+                    if INPUTS not in self.live[memory]:
+                        may |= factors[:, other] == 1
+            if not (d == _K and INPUTS in self.direct[memory] and self.model.windows):
+                barred |= may * _BIT[d]
+            # Beside loops that move windows, where K is matters.
+            matters = d == _K and INPUTS in self.live[memory] and bool(self.model.windows)
+            if not matters and not MOVES[self.live[memory], d].any():
+                idle |= may * _BIT[d]
+        return idle, barred
+
+    def _list_vectors(self, rest: Ints, idle: int) -> Ints:
+        """All temporal bounds that divide what is left, (N, 7)."""
+        key = (*(int(r) for r in rest), idle)
+        if key not in self._vectors:
+            factors = []
+            for d, bound in enumerate(key[:NUM_DIMS]):
+                if bound not in self._divisors:
+                    self._divisors[bound] = divisors(bound)
+                factors.append([1] if idle >> d & 1 else self._divisors[bound])
+            grid = np.meshgrid(*factors, indexing="ij", copy=False)
+            self._vectors[key] = np.stack([each.ravel() for each in grid], axis=1)
+        return self._vectors[key]
+
+    def _list_orders(self, mask: int, memory: int, barred: int) -> list[int]:
+        """Indices of the orders to try."""
+        key = (mask, memory, barred)
+        if key not in self._listed:
+            live = sum(1 << int(t) for t in self.live[memory])
+            numbers = []
+            for order in orders(mask, live, barred, self.model.windows):
+                if order not in self._order_of:
+                    self._order_of[order] = len(self._orders)
+                    self._orders.append(order)
+                numbers.append(self._order_of[order])
+            self._listed[key] = numbers
+            self._order_table = np.array(self._orders)
+        return self._listed[key]
