@@ -153,6 +153,7 @@ class _Search:
     def _round(self) -> None:
         """Search all mappings with a bound below the limit."""
         choices, tree = self._choices, self._tree
+        self._first.start(*choices.least_words(self._threshold()), self._threshold())
         rank, size = 0, _COMBINATIONS[0]
         while rank < choices.rank(self._threshold()):
             space = choices.space(rank, min(rank + size, choices.rank(self._threshold())))

@@ -45,6 +45,23 @@ class FirstStep:
         self._model = model
         self._tree = tree
         self._outer: dict[tuple[int, ...], _Outer] = {}
+        self._least = (np.zeros((1, 1)), np.zeros(1), np.inf)
+
+    def start(self, words: Floats, compute: Floats, threshold: float) -> None:
+        """Begin with spatial choices whose bounds are at least these.
+
+        Parameters
+        ----------
+        words : numpy.ndarray, (1, 1 + B)
+            Energy and cycles at each bandwidth.
+        compute : numpy.ndarray, (1,)
+            Cycles of operations.
+        threshold : float
+            The highest threshold from now on.
+        """
+        self._least = words, compute, threshold
+        for outer in self._outer.values():
+            outer.start(*self._least)
 
     def nodes(self, space: Space, threshold: Callable[[], float]) -> Iterator[Nodes]:
         """Give nodes whose bounds are below a threshold, which may fall meanwhile.
@@ -67,6 +84,7 @@ class FirstStep:
             key = tuple(int(f) for f in row)
             if key not in self._outer:
                 self._outer[key] = _Outer(self._model, self._tree, row)
+                self._outer[key].start(*self._least)
             size = max(1, _PAIRS // max(1, len(self._outer[key])))
             for begin in range(0, len(members), size):
                 some = members[begin : begin + size]
@@ -82,7 +100,7 @@ class FirstStep:
     ) -> Iterator[Nodes]:
         tree, bounds = self._tree, self._tree.bounds
         costs = space.costs[which]
-        words = costs.constants + np.einsum("nrv,nv->nr", costs.weights, costs.least)
+        words = costs.words()
         words[:, 0] = energy
         candidates, extra = outer.below(words, costs.compute, threshold())
         both = words[:, None] + extra[None]
@@ -138,18 +156,22 @@ class _Outer:
         ]
         trial = tree.trial(self._root, self._placed, self._memory)
         self._extra = self._beyond(trial)
-        self._is_arranged = np.zeros(len(trial), dtype=bool)
-        none = np.zeros(len(trial), dtype=bool)
-        self._nodes = [self._arranged(none)]
 
     def __len__(self) -> int:
-        return len(self._is_arranged)
+        return len(self._extra)
 
-    def _arranged(self, which: Bools) -> Nodes:
+    def start(self, words: Floats, compute: Floats, threshold: float) -> None:
+        """Order the loops that are below a threshold with a spatial choice that has these bounds."""
         tree = self._tree
         tree.use(self._space)
-        some = Placed(*(each[which] for each in self._placed))
-        return tree.arrange(self._root, some, self._memory, np.inf)
+        keep = self._below(words, compute, self._extra, threshold)
+        placed = Placed(*(each[keep] for each in self._placed))
+        self._nodes = tree.arrange(
+            self._root,
+            placed,
+            self._memory,
+            lambda nodes: self._below(words, compute, self._beyond(nodes), threshold),
+        )
 
     def _beyond(self, nodes: Nodes) -> Floats:
         """Energy and words at bandwidths beyond those of the least deliveries, (N, 1 + B)."""
@@ -166,7 +188,7 @@ class _Outer:
     def below(
         self, words: Floats, compute: Floats, threshold: float
     ) -> tuple[Nodes, Floats]:
-        """Order the loops that are below a threshold with some spatial choice.
+        """Give the loops that are below a threshold with some spatial choice.
 
         Parameters
         ----------
@@ -184,12 +206,7 @@ class _Outer:
         numpy.ndarray, (N, 1 + B)
             What they add to the bounds.
         """
-        keep = self._below(words, compute, self._extra, threshold)
-        new = keep & ~self._is_arranged
-        if new.any():
-            self._nodes = [_joined_nodes([*self._nodes, self._arranged(new)])]
-            self._is_arranged |= new
-        nodes = self._nodes[0]
+        nodes = self._nodes
         extra = self._beyond(nodes)
         keep = self._below(words, compute, extra, threshold)
         return nodes[keep], extra[keep]
@@ -203,7 +220,3 @@ class _Outer:
         keep: Bools = value < threshold
         self._tree.dropped = min(self._tree.dropped, float(value[~keep].min(initial=np.inf)))
         return keep
-
-
-def _joined_nodes(parts: list[Nodes]) -> Nodes:
-    return Nodes(*(np.concatenate(arrays) for arrays in zip(*(p.arrays() for p in parts), strict=True)))

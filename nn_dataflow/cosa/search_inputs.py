@@ -13,8 +13,8 @@ import numpy as np
 
 from .deliveries import distinct_children, visits_of_child
 from .loops import Batch
-from .nest import WINDOWS, Nest, motion_per_step
-from .problem import INPUTS
+from .nest import WINDOWS, Nest, lengths, motion_per_step, scale, size
+from .problem import DIMENSIONS, INPUTS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]
     Bools = NDArray[np.bool_]
+
+
+_K = DIMENSIONS.index("K")
 
 
 class Arrival(NamedTuple):
@@ -86,6 +89,45 @@ def arrivals(
         ):
             may_pass |= occurs & (step > 0) & (jumps == step).any(axis=0)
     return Arrival(visits.total, children, may_pass)
+
+
+def least_words(
+    problem: Problem, windows: tuple[tuple[int, int], ...], extents: Floats, bounds: Ints
+) -> Floats:
+    """Words delivered to a child in the best order of the loops above it, at least, (N,).
+
+    Only the innermost loops, as far as they are along one window, deliver less than whole tiles
+    (docs/model/cosa_search.md section 2.3).
+
+    Parameters
+    ----------
+    problem : Problem
+        The layer.
+    windows : tuple of (int, int)
+        (filter dimension, plane dimension) of windows that overlap.
+    extents : numpy.ndarray, (7, N)
+        Extents of the tile of the child.
+    bounds : numpy.ndarray of int, (N, L, 7)
+        Temporal bounds of the memories above it.
+    """
+    axes = lengths(problem, INPUTS, extents)
+    whole = size(INPUTS, axes)
+    per_step = scale(problem, INPUTS)
+    loops = bounds.prod(axis=1).T.astype(float)
+    visits = loops.prod(axis=0)
+    fewest = np.where((loops > 1).any(axis=0), visits * whole, whole)
+    fewest = np.where(loops[_K] > 1, visits / loops[_K] * whole, fewest)
+    for window in windows:
+        moved = [np.minimum(1, per_step[d] * extents[d] / axes[d]) for d in window]
+        moved = [np.where(loops[d] > 1, m, 1) for d, m in zip(window, moved, strict=True)]
+        along = loops[list(window)].prod(axis=0)
+        new = np.minimum(*moved)
+        # Several loops may go on by equal steps, or not at all beside K.
+        is_one = (bounds[:, :, window] > 1).sum(axis=(1, 2)) <= 1
+        fewest_along = visits / along * (1 + (along - 1) * new)
+        still = np.where(is_one | (loops[_K] == 1), fewest_along, visits / (along * loops[_K]))
+        fewest = np.minimum(fewest, np.where(along > 1, still * whole, np.inf))
+    return fewest
 
 
 def _crosses(fans: Floats, loops: Ints) -> Bools:

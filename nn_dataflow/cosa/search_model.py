@@ -136,6 +136,11 @@ class Costs:
     compute: Floats
     operands: Floats
 
+    def words(self) -> Floats:
+        """Energy, and cycles at each bandwidth, of the least deliveries, (N, 1 + B)."""
+        found: Floats = self.constants + np.einsum("nrv,nv->nr", self.weights, self.least)
+        return found
+
     def __getitem__(self, which: Ints) -> Costs:
         return Costs(
             self.constants[which],

@@ -87,9 +87,12 @@ class Choices:
         self._trim()
         self._picks = self._combinations()
         self.count = len(self._picks)
-        energy, cycles, value = self._evaluate()
+        energy, words, compute, value = self._evaluate()
         self._ranked = np.lexsort((energy, value))
         self._values = value[self._ranked]
+        words[:, 0] = energy
+        self._words = np.minimum.accumulate(words[self._ranked], axis=0)
+        self._compute = np.minimum.accumulate(compute[self._ranked])
         self.least = float(self._values[0])
 
     def _trim(self) -> None:
@@ -117,7 +120,7 @@ class Choices:
             left = left[which] // rows[row]
         return picks
 
-    def _evaluate(self) -> tuple[Floats, Floats, Floats]:
+    def _evaluate(self) -> tuple[Floats, Floats, Floats, Floats]:
         model = self._model
         rows = np.ones((len(self._picks), model.num_memories, 5))
         for column, part in enumerate(self._parts):
@@ -133,12 +136,21 @@ class Choices:
             for total, used in zip(totals, (reduced, kernels, pixels), strict=True)
         ]
         idle = np.stack((left[_PIXELS], left[_KERNELS], left[_REDUCED]), axis=1)
-        energy, cycles = self._bounds.spatial(spaces, model.costs(spaces), idle)
-        return energy, cycles, self._bounds.value(energy, cycles)
+        costs = model.costs(spaces)
+        energy, cycles = self._bounds.spatial(spaces, costs, idle)
+        return energy, costs.words(), costs.compute, self._bounds.value(energy, cycles)
 
     def rank(self, threshold: float) -> int:
         """Return how many combinations have a bound below a threshold."""
         return int(np.searchsorted(self._values, threshold))
+
+    def least_words(self, threshold: float) -> tuple[Floats, Floats]:
+        """Bounds on energy and cycles at each bandwidth, (1, 1 + B), and cycles of operations, (1,).
+
+        They hold for each combination below a threshold.
+        """
+        last = max(0, self.rank(threshold) - 1)
+        return self._words[last : last + 1], self._compute[last : last + 1]
 
     def bound_after(self, rank: int) -> float:
         """Bound on all combinations from some rank on."""

@@ -16,12 +16,14 @@ import numpy as np
 from .nest import WINDOWS
 from .problem import DIMENSIONS, INPUTS, MOVES, TENSORS
 from .search_bounds import divisors, stationary
-from .search_inputs import arrivals
+from .search_inputs import arrivals, least_words
 from .search_model import NUM_DIMS
 from .search_orders import orders
 from .search_spatial import ragged
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from .search_bounds import Bounds
@@ -182,7 +184,8 @@ class Tree:
         self.visited[memory] += len(placed.index)
         trial = self.trial(nodes, placed, memory)
         keep = self.below(trial, threshold)
-        return self.arrange(nodes, Placed(*(a[keep] for a in placed)), memory, threshold)
+        placed = Placed(*(each[keep] for each in placed))
+        return self.arrange(nodes, placed, memory, lambda found: self.below(found, threshold))
 
     def place(self, nodes: Nodes, memory: int) -> Placed:
         """List temporal bounds of a memory with which the tiles of the memory below fit."""
@@ -228,11 +231,20 @@ class Tree:
             none,
             none,
         )
+        term = self._inputs_below(memory)
+        if term is not None:
+            loops = nodes.temporal[index, memory:]
+            loops[:, 0] = bounds
+            extents = self._extents(nodes, index, bounds, memory)
+            words = least_words(self.model.problem, self.model.windows, extents.T, loops)
+            self._raise(trial.least, term, words, trial.space)
         self.refresh(trial, memory)
         return trial
 
-    def arrange(self, nodes: Nodes, placed: Placed, memory: int, threshold: float) -> Nodes:
-        """Order the loops of candidates in all ways that may be below a threshold."""
+    def arrange(
+        self, nodes: Nodes, placed: Placed, memory: int, keep: Callable[[Nodes], Bools]
+    ) -> Nodes:
+        """Order the loops of candidates in all ways that are to be kept."""
         index, bounds, barred = placed
         mask = ((bounds > 1) * _BIT).sum(axis=1)
         barred = barred & mask
@@ -247,10 +259,10 @@ class Tree:
         index, bounds = index[choice], bounds[choice]
         found = self._ordered(nodes, index, bounds, memory, numbers)
         self.refresh(found, memory)
-        found = found[self.below(found, threshold)]
+        found = found[keep(found)]
         if self._count_inputs(found, memory):
             self.refresh(found, memory)
-            found = found[self.below(found, threshold)]
+            found = found[keep(found)]
         return found[~self._is_useless(found, memory)]
 
     def _ordered(
