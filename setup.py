@@ -18,12 +18,14 @@ def read_version() -> str:
     return match.group(1)
 
 
+# Solver of the mixed-integer programs, and files of machines and mappings.
+COSA = ["highspy>=1.7", "PyYAML>=6"]
+
 EXTRAS = {
-    # Solver of the mixed-integer programs, and files of machines and mappings.
-    "cosa": ["highspy>=1.7", "PyYAML>=6"],
-    "test": ["pytest>=8", "pytest-cov>=5", "hypothesis>=6.100"],
+    "cosa": COSA,
+    "test": ["pytest>=8", "pytest-cov>=5", "hypothesis>=6.100", *COSA],
     # Fixed to a minor version: a newer one brings new rules, and a clean tree would fail.
-    "lint": ["ruff==0.17.*", "mypy==2.4.*", "types-PyYAML"],
+    "lint": ["ruff==0.17.*", "mypy==2.4.*"],
 }
 
 setup(

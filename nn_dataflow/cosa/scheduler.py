@@ -75,7 +75,8 @@ class Schedule:
     gap
         How far the value (or total) may be above the least one, relative to the bound.
     status
-        "optimal", or "time limit" if that ended the search.
+        "optimal"; "time limit" if that ended the search; "gap" if "exact" ended with the gap that
+        it tells, which its bound cannot close.
     wall_s
         Seconds for everything.
     """

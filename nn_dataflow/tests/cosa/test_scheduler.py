@@ -39,9 +39,10 @@ def simba():
 
 @pytest.mark.parametrize("goal", ["e", "d", "ed"])
 def test_exact(simba, goal):
-    found = schedule(CONV, simba, goal=goal)
+    problem = Problem({"P": 8, "Q": 8, "C": 8, "K": 16})
+    found = schedule(problem, simba, goal=goal)
     assert (found.status, found.formulation, found.goal) == ("optimal", "exact", goal)
-    assert found.evaluation == evaluate(CONV, simba, found.mapping)
+    assert found.evaluation == evaluate(problem, simba, found.mapping)
     assert found.evaluation.valid
     energy, cycles = found.evaluation.energy_pj, found.evaluation.cycles
     assert found.value == {"e": energy, "d": cycles, "ed": energy * cycles}[goal]
