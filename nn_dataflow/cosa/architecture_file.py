@@ -149,10 +149,7 @@ def _level(row: Table, name: str, keeps: dict[str, tuple[str, ...]], *, is_last:
         "keeps": row.names("keep", TENSORS) if "keep" in row else keeps[name],
         "is_dram": is_last or row.text("technology", "") == "DRAM",
     }
-    try:
-        return Level(name, **values)
-    except InputError as error:
-        row.refuse(None, str(error))
+    return Level(name, **values)
 
 
 def _default_keeps(names: list[str]) -> dict[str, tuple[str, ...]]:

@@ -40,7 +40,7 @@ MOVES = np.array(
 
 # Counts stay exact in double precision.
 MAX_MACS = 2**53
-MAX_INPUT_WORDS = 2**40
+MAX_WORDS = 2**40
 
 _COEFFICIENTS = ("Wstride", "Hstride", "Wdilation", "Hdilation")
 _SHAPES = ("cnn-layer", "cnn_layer")
@@ -105,8 +105,8 @@ class Problem:
         object.__setattr__(self, "name", name)
         if self.macs * prod(self.stride) * prod(self.dilation) > MAX_MACS:
             raise InputError(f"Problem: at most 2^53 operations, got {self.macs}")
-        if self.tensor_sizes[INPUTS] > MAX_INPUT_WORDS:
-            raise InputError(f"Problem: at most 2^40 inputs, got {self.tensor_sizes[INPUTS]}")
+        if max(self.tensor_sizes) > MAX_WORDS:
+            raise InputError(f"Problem: at most 2^40 words of a tensor, got {self.tensor_sizes}")
 
     @property
     def dims(self) -> dict[str, int]:
@@ -133,9 +133,10 @@ class Problem:
 
         A convolution is one as it stands; its input is fully padded. A fully-connected layer is a
         matrix product: all its inputs are channels C. A pooling or another region along the plane
-        has one filter for all channels, so channels count as batch N. A region along channels
-        (normalisation, element-wise) slides along them: P is the output channels, R the region,
-        and batch and plane are N (docs/model/cosa.md section 2.4).
+        has one filter for all channels, so channels count as batch N. Element-wise layers add up
+        operands C at points N. Another region along channels (normalisation) slides along them: P
+        is the output channels, R the region, and batch and plane are N (docs/model/cosa.md
+        section 2.4).
 
         Parameters
         ----------
@@ -156,8 +157,8 @@ class Problem:
         >>> from nn_dataflow.core import FCLayer, EltwiseLayer
         >>> Problem.from_layer(FCLayer(256, 4096, 6), 4).dims
         {'R': 1, 'S': 1, 'P': 1, 'Q': 1, 'C': 9216, 'K': 4096, 'N': 4}
-        >>> Problem.from_layer(EltwiseLayer(64, 56, 2), 1).macs
-        401408
+        >>> Problem.from_layer(EltwiseLayer(64, 56, 2), 1).tensor_sizes
+        (2, 401408, 200704)
         """
         batch = _positive("batch_size", batch_size)
         stride = (layer.wtrd, layer.htrd)
@@ -176,6 +177,8 @@ class Problem:
             dims = {"R": layer.wreg, "S": layer.hreg, "N": batch * layer.nofm}
             return cls(plane | dims, stride, name=name)
         points = batch * layer.hofm * layer.wofm
+        if layer.num_operands > 1:
+            return cls({"C": layer.nreg, "N": points * layer.nofm}, name=name)
         dims = {"R": layer.nreg, "P": layer.nofm, "N": points}
         return cls(dims, (layer.ntrd, 1), name=name)
 

@@ -184,6 +184,7 @@ def test_memories_of_the_original_keep_its_tensors_where_no_file_says_it(tmp_pat
         ("entries: 512", "entries: -1", "yaml:6: entries: must be a positive integer, got '-1'"),
         ("word-bits: 24", "word-bits: x", "yaml:5: word-bits: must be a positive integer"),
         ("bandwidth: 8.0", "bandwidth: 0", "yaml:9: bandwidth: must be a positive number, got '0'"),
+        ("name: Latch", "name: [Latch]", "yaml:4: name: must be a text"),
         ("name: Latch, ", "", "yaml:4: storage: name is missing"),
         ("name: Latch", "name: Shared", "yaml:2: .* memory 'Shared' is given twice"),
         ("  arithmetic", "  arithmetik", "yaml:2: arithmetik: unknown key, 'arithmetic' was meant"),

@@ -11,6 +11,7 @@ from nn_dataflow.core import (
     EltwiseLayer,
     FCLayer,
     InputLayer,
+    Layer,
     LocalRegionLayer,
     PoolingLayer,
 )
@@ -54,7 +55,7 @@ def test_values():
         (({}, 2), r"stride must be \(width, height\), got 2"),
         (({}, (1, 1), (1, 1, 1)), r"dilation must be \(width, height\)"),
         (({"P": 2**30, "C": 2**30},), r"at most 2\^53 operations"),
-        (({"P": 2**20, "Q": 2**20}, (2, 2)), r"at most 2\^40 inputs"),
+        (({"P": 2**20, "Q": 2**20}, (2, 2)), r"at most 2\^40 words of a tensor, got \(1, 4398"),
     ],
 )
 def test_bad_values(arguments, message):
@@ -152,6 +153,10 @@ def test_pooling_has_channels_in_the_batch():
     assert problem.tensor_sizes[1] == layer.total_ifmap_size(2)
 
 
+def test_operands_are_input_channels():
+    assert Problem.from_layer(EltwiseLayer(64, (7, 8), 3), 2) == Problem({"C": 3, "N": 7168})
+
+
 def test_normalisation_slides_along_channels():
     problem = Problem.from_layer(LocalRegionLayer(64, 7, nreg=5, sreg=1), 2)
     assert problem == Problem({"R": 5, "P": 64, "N": 98})
@@ -160,6 +165,8 @@ def test_normalisation_slides_along_channels():
 def test_layers_that_cannot_be_scheduled():
     with pytest.raises(InputError, match="input3 is an input and computes nothing"):
         Problem.from_layer(InputLayer(3, 224), 1, "input3")
+    with pytest.raises(InputError, match="cannot schedule a Layer"):
+        Problem.from_layer(Layer(3, 4), 1)
     with pytest.raises(InputError, match="batch_size must be a positive integer, got 0"):
         Problem.from_layer(ConvLayer(3, 4, 5, 3), 0)
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
@@ -23,6 +24,7 @@ from nn_dataflow.cosa import (
     network_problems,
     schedule,
     schedule_all,
+    search,
 )
 from nn_dataflow.nns import import_network
 
@@ -129,6 +131,14 @@ def test_machine_that_holds_no_mapping(simba, formulation):
     with pytest.raises(NoMappingError, match=reason) as caught:
         schedule(CONV, machine, formulation=formulation)
     assert (caught.value.status, caught.value.bound) == ("infeasible", None)
+
+
+def test_nothing_found_in_time(simba, monkeypatch):
+    nothing = SimpleNamespace(mapping=None, bound=12.5, status="time limit")
+    monkeypatch.setattr(search, "search", lambda *_, **__: nothing)
+    with pytest.raises(NoMappingError, match=r"conv: no valid mapping found: time limit") as caught:
+        schedule(CONV, simba)
+    assert (caught.value.status, caught.value.bound) == ("time limit", 12.5)
 
 
 def test_schedules_can_be_sent(simba):
