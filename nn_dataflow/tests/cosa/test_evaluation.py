@@ -27,6 +27,7 @@ from . import cases
 from .reference_evaluator import Reference
 
 SEEDS = st.integers(0, 2**32)
+ENTRIES = (4, 30, 10**6)  # of which some hold a mapping and some do not
 
 
 def agree(problem, machine, mapping):
@@ -53,14 +54,14 @@ def agree(problem, machine, mapping):
 @given(SEEDS)
 def test_literal_walk(seed):
     rng = random.Random(seed)
-    problem, machine = cases.random_problem(rng), cases.random_machine(rng)
+    problem, machine = cases.random_problem(rng), cases.random_machine(rng, entries=ENTRIES)
     agree(problem, machine, cases.random_mapping(rng, problem, machine))
 
 
 @given(SEEDS)
 def test_literal_walk_of_uneven_mappings(seed):
     rng = random.Random(seed)
-    problem, machine = cases.random_problem(rng), cases.random_machine(rng)
+    problem, machine = cases.random_problem(rng), cases.random_machine(rng, entries=ENTRIES)
     agree(problem, machine, cases.random_mapping(rng, problem, machine, uneven=True))
 
 
@@ -133,7 +134,7 @@ def test_recorded_random_mappings():
 @given(SEEDS)
 def test_batch_is_its_mappings(seed):
     rng = random.Random(seed)
-    problem, machine = cases.random_problem(rng), cases.random_machine(rng, entries=(4, 30, 10**6))
+    problem, machine = cases.random_problem(rng), cases.random_machine(rng, entries=ENTRIES)
     mappings = [
         cases.random_mapping(rng, problem, machine, uneven=rng.random() < 0.3) for _ in range(5)
     ]
