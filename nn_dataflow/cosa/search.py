@@ -25,13 +25,16 @@ if TYPE_CHECKING:
     from .mapping import Mapping
     from .mapspace import Mapspace
     from .problem import Problem
-    from .search_tree import Nodes
+    from .search_nodes import Nodes
 
 # How far above the bound of the best spatial choice mappings are looked for, in rounds.
 _STEPS = (0.003, 0.01, 0.03, 0.08, 0.2, 0.5, 1.0, 3.0, 10.0, 100.0, np.inf)
 
 # Relative distance of value and bound at which the search ends.
 TOLERANCE = 1e-5
+
+# Rounding may leave a little more than the tolerance.
+_MARGIN = 1.01
 
 # Combinations of spatial signatures, and nodes, that are extended at once, at first and at most.
 _COMBINATIONS = (64, 4096)
@@ -98,71 +101,91 @@ def search(
     """
     if mapspace is not None:
         architecture = mapspace.apply(architecture)
+    for level in architecture.levels:
+        if level.entries is not None and level.entries < len(level.keeps):
+            return SearchResult(None, np.inf, np.inf, 0.0, "infeasible", {}, 0.0)
     return _Search(Model(problem, architecture), goal, time_limit, tolerance).run()
 
 
+class _TimeOverError(Exception):
+    """The time limit is reached."""
+
+
 class _Search:
-    def __init__(
-        self, model: Model, goal: str, time_limit: float | None, tolerance: float
-    ) -> None:
+    def __init__(self, model: Model, goal: str, time_limit: float | None, tolerance: float) -> None:
         self._start = time.perf_counter()
         self._deadline = np.inf if time_limit is None else self._start + time_limit
         self._model = model
-        self._goal = goal
         self._tolerance = tolerance
+        self._limit = np.inf
         self._spatial = 0
+        bounds = Bounds(model, goal)
+        self._tree = Tree(model, bounds)
+        self._leaves = Leaves(model, bounds, self._tree)
+        self._first = FirstStep(model, self._tree)
+        self._choices = Choices(model, bounds)
 
     def run(self) -> SearchResult:
-        bounds = Bounds(self._model, self._goal)
-        self._tree = Tree(self._model, bounds)
-        self._leaves = Leaves(self._model, bounds, self._tree)
-        self._first = FirstStep(self._model, self._tree)
-        self._choices = Choices(self._model, bounds)
-        bound = self._rounds()
+        """Search, and say what is proved."""
+        status = "optimal"
+        try:
+            bound = self._rounds()
+        except _TimeOverError:
+            status = "time limit"
+            bound = self._proved
+            if self._leaves.mapping is None:
+                self._leaves.evaluate_outermost(self._choices)
+        if not self._choices.is_complete:
+            bound = min(bound, self._choices.floor)
         value = self._leaves.value
         gap = value / bound - 1
-        status = "optimal"
+        if status == "optimal" and gap > self._tolerance * _MARGIN:
+            status = "gap"
         nodes = {"spatial": self._spatial}
-        for level, count in zip(
-            self._model.architecture.levels[1:], self._tree.visited[1:], strict=True
-        ):
-            nodes[level.name] = count
+        levels = self._model.architecture.levels[1:]
+        nodes |= {level.name: n for level, n in zip(levels, self._tree.visited[1:], strict=True)}
         nodes["evaluated"] = self._leaves.count
-        return SearchResult(
-            self._leaves.mapping, value, bound, gap, status, nodes, time.perf_counter() - self._start
-        )
+        wall_s = time.perf_counter() - self._start
+        return SearchResult(self._leaves.mapping, value, bound, gap, status, nodes, wall_s)
 
     def _threshold(self) -> float:
         return min(self._limit, self._leaves.value / (1 + self._tolerance))
 
     def _rounds(self) -> float:
-        choices, leaves = self._choices, self._leaves
-        bound = choices.least
+        """Search with higher and higher limits; return the bound that is proved."""
+        choices, leaves, tree = self._choices, self._leaves, self._tree
+        self._proved = choices.least
         for step in _STEPS:
             self._limit = choices.least * (1 + step)
-            if self._limit <= bound:
+            # What earlier rounds left out is no better than this.
+            if self._limit <= self._proved:
                 continue
-            self._tree.dropped = np.inf
-            leaves.unproved = np.inf
+            tree.dropped = leaves.unproved = np.inf
             self._round()
-            bound = max(bound, min(self._tree.dropped, leaves.unproved, leaves.value))
+            found = min(tree.dropped, leaves.unproved, leaves.value)
+            self._proved = max(self._proved, found)
             if leaves.value <= self._limit:
                 break
-        return bound
+        return self._proved
 
     def _round(self) -> None:
-        """Search all mappings with a bound below the limit."""
+        """Search all mappings with a bound below the limit, in the order of spatial choices."""
         choices, tree = self._choices, self._tree
         self._first.start(*choices.least_words(self._threshold()), self._threshold())
-        rank, size = 0, _COMBINATIONS[0]
-        while rank < choices.rank(self._threshold()):
-            space = choices.space(rank, min(rank + size, choices.rank(self._threshold())))
-            rank, size = min(rank + size, choices.rank(self._threshold())), min(2 * size, _COMBINATIONS[1])
+        begin, size = 0, _COMBINATIONS[0]
+        while begin < choices.rank(self._threshold()):
+            end = min(begin + size, choices.rank(self._threshold()))
+            space = choices.space(begin, end)
             self._spatial += len(space)
-            if len(space):
+            try:
                 for nodes in self._first.nodes(space, self._threshold):
                     self._descend(nodes, self._model.num_memories - 2)
-        tree.dropped = min(tree.dropped, choices.bound_after(rank))
+            except _TimeOverError:
+                left = min(tree.dropped, self._leaves.unproved, choices.bound_after(begin))
+                self._proved = max(self._proved, min(left, self._leaves.value))
+                raise
+            begin, size = end, min(2 * size, _COMBINATIONS[1])
+        tree.dropped = min(tree.dropped, choices.bound_after(begin))
 
     def _descend(self, nodes: Nodes, memory: int) -> None:
         """Place the loops of a memory and of those below it, best nodes first."""
@@ -175,5 +198,7 @@ class _Search:
             part = nodes[begin : begin + size]
             begin, size = begin + size, min(2 * size, _NODES[1])
             part = part[self._tree.below(part, self._threshold())]
+            if time.perf_counter() > self._deadline:
+                raise _TimeOverError
             if len(part):
                 self._descend(self._tree.expand(part, memory, self._threshold()), memory - 1)

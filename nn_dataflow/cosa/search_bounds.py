@@ -52,8 +52,6 @@ class Bounds:
         The cost as a sum.
     goal : str
         "e", "d" or "ed".
-    most_cycles : float, optional
-        Mappings that take longer do not count.
 
     Attributes
     ----------
@@ -61,10 +59,9 @@ class Bounds:
         Deliveries that are bounded together, each in one pair at most.
     """
 
-    def __init__(self, model: Model, goal: str, most_cycles: float = np.inf) -> None:
+    def __init__(self, model: Model, goal: str) -> None:
         self.model = model
         self.goal = goal
-        self.most_cycles = most_cycles
         self.pairs: list[tuple[Term, Term]] = []
         # What the outermost memory on the chip receives is exact from the first step on.
         left = [term for term in model.terms if term.memory < model.num_memories - 2]
@@ -79,27 +76,28 @@ class Bounds:
 
     def value(self, energy: Floats, cycles: Floats) -> Floats:
         """Value of the goal."""
-        if self.goal == "d":
-            value = cycles
-        else:
-            value = energy * cycles if self.goal == "ed" else energy
-        return np.where(cycles <= self.most_cycles, value, np.inf)
+        if self.goal == "ed":
+            return energy * cycles
+        return cycles if self.goal == "d" else energy
 
-    def cycles(self, costs: Costs, least: Floats, ratio: Floats | None = None) -> Floats:
+    def words(self, costs: Costs, least: Floats, ratio: Floats) -> Floats:
+        """Cycles that every bandwidth needs, (N, B)."""
+        found: Floats = costs.constants[:, 1:] + np.einsum(
+            "nrv,nv->nr", costs.weights[:, 1:], least
+        )
+        return found + costs.operands[:, 1:] * (ratio - 1)[:, None]
+
+    def cycles(self, costs: Costs, least: Floats, ratio: Floats) -> Floats:
         """Cycles that operations and every bandwidth need, (N,)."""
-        words = costs.constants[:, 1:] + np.einsum("nrv,nv->nr", costs.weights[:, 1:], least)
-        if ratio is not None:
-            words += costs.operands[:, 1:] * (ratio - 1)[:, None]
+        words = self.words(costs, least, ratio)
         slowest = np.maximum(costs.compute, words.max(axis=1, initial=0))
         found: Floats = np.ceil(slowest * _EXACTLY)
         return found
 
-    def energy(self, costs: Costs, least: Floats, ratio: Floats | None = None) -> Floats:
+    def energy(self, costs: Costs, least: Floats, ratio: Floats) -> Floats:
         """Energy of deliveries, (N,)."""
         found: Floats = costs.constants[:, 0] + np.einsum("nv,nv->n", costs.weights[:, 0], least)
-        if ratio is not None:
-            found = found + costs.operands[:, 0] * (ratio - 1)
-        return found * _EXACTLY
+        return (found + costs.operands[:, 0] * (ratio - 1)) * _EXACTLY
 
     def pair_energy(
         self,
@@ -180,11 +178,12 @@ class Bounds:
             first: costs.least[:, first.delivered] > self.model.capacities[first.memory]
             for first, _ in self.pairs
         }
-        energy = self.energy(costs, costs.least)
+        ratio = np.ones(len(idle))
+        energy = self.energy(costs, costs.least, ratio)
         room = self.room(spaces)
         below = self.model.num_memories
         energy += self.pair_energy(costs, room, costs.least, idle, idle, must, below)
-        return energy, self.cycles(costs, costs.least)
+        return energy, self.cycles(costs, costs.least, ratio)
 
     def _run_table(self, tensor: int) -> tuple[Ints, Floats]:
         """Largest divisor of a number of stationary loops (row) up to a limit (column)."""

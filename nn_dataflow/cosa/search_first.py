@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The first step of the search: the loops of the outermost memory, for many spatial choices at once.
+"""The first step of the search: loops of the outermost memory, for many spatial choices at once.
 
 Decides how these loops are joined with spatial choices (docs/model/cosa_search.md section 4). What
 they cost depends on the spatial loops of the outermost memory only, so that they are listed once.
@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .search_model import NUM_DIMS
+from .search_nodes import Nodes, Placed
 from .search_spatial import Space
-from .search_tree import Nodes, Placed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -147,7 +147,7 @@ class _Outer:
         tree.use(self._space)
         self._root = Nodes.roots(self._space, model.num_memories)
         self._placed = tree.place(self._root, self._memory)
-        tree.visited[self._memory] += len(self._placed.index)
+        tree.visited[self._memory] += len(self._placed.node)
         self._variables = [
             variable
             for term in model.terms
@@ -161,7 +161,7 @@ class _Outer:
         return len(self._extra)
 
     def start(self, words: Floats, compute: Floats, threshold: float) -> None:
-        """Order the loops that are below a threshold with a spatial choice that has these bounds."""
+        """Order loops that are below a threshold with a spatial choice that has these bounds."""
         tree = self._tree
         tree.use(self._space)
         keep = self._below(words, compute, self._extra, threshold)
@@ -185,9 +185,7 @@ class _Outer:
         least[:, self._variables] = nodes.least[:, self._variables]
         return least
 
-    def below(
-        self, words: Floats, compute: Floats, threshold: float
-    ) -> tuple[Nodes, Floats]:
+    def below(self, words: Floats, compute: Floats, threshold: float) -> tuple[Nodes, Floats]:
         """Give the loops that are below a threshold with some spatial choice.
 
         Parameters
@@ -211,9 +209,7 @@ class _Outer:
         keep = self._below(words, compute, extra, threshold)
         return nodes[keep], extra[keep]
 
-    def _below(
-        self, words: Floats, compute: Floats, extra: Floats, threshold: float
-    ) -> Bools:
+    def _below(self, words: Floats, compute: Floats, extra: Floats, threshold: float) -> Bools:
         least = words.min(axis=0)[None] + extra
         cycles = np.maximum(compute.min(), least[:, 1:].max(axis=1, initial=0))
         value = self._tree.bounds.value(least[:, 0], cycles * (1 - 1e-11))

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from .mapping import Mapping
     from .search_bounds import Bounds
     from .search_model import Model
-    from .search_tree import Nodes, Tree
+    from .search_nodes import Nodes
+    from .search_spatial import Choices
+    from .search_tree import Tree
 
     Floats = NDArray[np.float64]
 
@@ -58,7 +60,7 @@ class Leaves:
         self._model = model
         self._bounds = bounds
         self._tree = tree
-        self.value = np.inf
+        self.value = self._energy = np.inf
         self.mapping: Mapping | None = None
         self.unproved = np.inf
         self.count = 0
@@ -73,21 +75,32 @@ class Leaves:
                 self._evaluate(part)
 
     def _evaluate(self, nodes: Nodes) -> None:
-        model = self._model
         temporal = nodes.temporal.copy()
         temporal[:, 0] = nodes.rest
         spatial = self._tree.space.factors[nodes.space]
-        batch = Batch.of_factors(spatial, temporal, self._tree.order(nodes))
-        found = evaluate_batch(model.problem, model.architecture, batch)
-        self.count += len(nodes)
-        value = self._bounds.value(found.energy_pj, found.cycles)
-        value = np.where(found.valid, value, np.inf)
-        best = int(value.argmin())
-        if value[best] < self.value:
-            self.value = float(value[best])
-            self.mapping = batch.mapping(model.architecture, best)
+        found = self._take(Batch.of_factors(spatial, temporal, self._tree.order_of(nodes)))
         is_exact = self._unrounded(found) <= nodes.energy * (1 + _ROUNDING)
         self.unproved = min(self.unproved, float(nodes.value[~is_exact].min(initial=np.inf)))
+
+    def evaluate_outermost(self, choices: Choices) -> None:
+        """Evaluate the best spatial choices with all temporal loops at the outermost memory."""
+        space = choices.space(0, _CHUNK)
+        temporal = np.ones_like(space.factors)
+        temporal[:, -1] = space.rest
+        self._take(Batch.of_factors(space.factors, temporal))
+
+    def _take(self, batch: Batch) -> BatchEvaluation:
+        """Evaluate mappings and keep the best; of equal ones, that of least energy."""
+        model = self._model
+        found = evaluate_batch(model.problem, model.architecture, batch)
+        self.count += len(batch)
+        value = self._bounds.value(found.energy_pj, found.cycles)
+        value = np.where(found.valid, value, np.inf)
+        best = int(np.lexsort((found.energy_pj, value))[0])
+        if (value[best], found.energy_pj[best]) < (self.value, self._energy):
+            self.value, self._energy = float(value[best]), float(found.energy_pj[best])
+            self.mapping = batch.mapping(model.architecture, best)
+        return found
 
     def _unrounded(self, found: BatchEvaluation) -> Floats:
         """Energy without rounding to blocks."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from math import prod
+from math import ceil, prod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -223,6 +223,23 @@ class Model:
         """Words of a tile of these extents, (7, N)."""
         return size(tensor, lengths(self.problem, tensor, extents))
 
+    def floor(self) -> tuple[float, float]:
+        """Energy and cycles that every mapping needs, whatever its spatial loops.
+
+        Each operation is done, each operand read with the most sharing that fan-outs allow, and
+        each word passes each memory that stores its tensor once.
+        """
+        machine, macs = self.architecture, self.problem.macs
+        word = [e.access_energy / e.block_size / e.cluster_size for e in machine.levels]
+        energy = macs * machine.mac_energy
+        for tensor, memory in enumerate(self.innermost):
+            words = macs / prod(machine.fanouts[: memory + 1])
+            energy += (words - 1 if tensor == INPUTS else words) * word[memory]
+        for term in self.terms:
+            if term.tensor != INPUTS:
+                energy += self.touched[term.tensor] * (word[term.memory] + word[term.parent])
+        return energy, float(ceil(macs / prod(machine.fanouts)))
+
     def held(self, tensors: Iterable[int], extents: Floats) -> Floats:
         """Words of the tiles of some tensors together, (N,)."""
         words = np.zeros(extents.shape[1])
@@ -257,7 +274,7 @@ class Model:
             sums.add(m, True, used[:, m], np.ones(num), term.filled)
             sums.add_reads(tensor, parent, used[:, parent], along, term.read)
         moving = _outer_products(spaces.moving[OUTPUTS])
-        for m in np.flatnonzero(self.stores[OUTPUTS]):
+        for m in map(int, np.flatnonzero(self.stores[OUTPUTS])):
             # The first read of a partial sum is left out.
             sums.add(m, False, used[:, m], -self.touched[OUTPUTS] / moving[:, m])
         self._allow_fractions(spaces, sums, used)
@@ -273,7 +290,7 @@ class Model:
         if not self.windows or not along.any():
             return
         lost = -along.astype(float)
-        for m in np.flatnonzero(self.stores[INPUTS]):
+        for m in map(int, np.flatnonzero(self.stores[INPUTS])):
             is_last = m == self.num_memories - 1
             if m > 0 and not self.stores[INPUTS, m - 1]:
                 sums.add(m, False, used[:, m], lost)

@@ -12,7 +12,7 @@ from functools import lru_cache
 from itertools import permutations
 
 from .nest import WINDOWS
-from .problem import DIMENSIONS, INPUTS, MOVES, OUTPUTS, TENSORS, WEIGHTS
+from .problem import DIMENSIONS, INPUTS, MOVES, OUTPUTS, WEIGHTS
 
 NUM_DIMS = len(DIMENSIONS)
 _K = DIMENSIONS.index("K")
@@ -100,19 +100,9 @@ def _window_motion(
             along.append(d)
         if any(d != _K for d in along):
             is_all = all(d in window for d in range(NUM_DIMS) if mask >> d & 1)
-            is_both = mask >> r & 1 and mask >> p & 1
+            is_both = bool(mask >> r & mask >> p & 1)
             if is_all or is_both:
                 return tuple(along)
             return tuple(along[: 1 + along.index(next(d for d in along if d != _K))])
     # Channels and batch move by whole tiles.
     return (prefix[0],) if prefix[0] == _K else ()
-
-
-def live_tensors(stores: object, memory: int) -> int:
-    """Bits of the tensors that memories inside the given one store."""
-    table = stores
-    return sum(
-        1 << t
-        for t in range(len(TENSORS))
-        if any(table[t][m] for m in range(memory))  # type: ignore[index]
-    )

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from .nest import WINDOWS
-from .problem import MOVES, TENSORS
 from .search_bounds import stationary
 from .search_model import NUM_DIMS, Costs, Model, Spaces
 
@@ -31,8 +30,9 @@ _R, _S, _P, _Q, _C, _K, _N = range(NUM_DIMS)
 _GROUPS = ((_R, _S, _C), (_K,), (_P, _Q, _N))
 _REDUCED, _KERNELS, _PIXELS = range(3)
 
-# Combinations that are bounded at once.
-MOST_COMBINATIONS = 3_000_000
+# Combinations that are bounded in all, and at once.
+_MOST_COMBINATIONS = 2_000_000
+_CHUNK = 100_000
 
 
 class _Signatures(NamedTuple):
@@ -71,8 +71,10 @@ class Choices:
     ----------
     least : float
         Bound on every mapping.
-    count : int
-        Combinations of signatures.
+    is_complete : bool
+        Whether all choices are listed; only on machines with very many, some are left out.
+    floor : float
+        Bound on every mapping, whether its spatial choice is listed or not.
     """
 
     def __init__(self, model: Model, bounds: Bounds) -> None:
@@ -86,19 +88,24 @@ class Choices:
         ]
         self._trim()
         self._picks = self._combinations()
-        self.count = len(self._picks)
-        energy, words, compute, value = self._evaluate()
+        parts = [
+            self._evaluate(self._picks[begin : begin + _CHUNK])
+            for begin in range(0, len(self._picks), _CHUNK)
+        ]
+        energy, words, compute, value = (np.concatenate(each) for each in zip(*parts, strict=True))
         self._ranked = np.lexsort((energy, value))
         self._values = value[self._ranked]
         words[:, 0] = energy
         self._words = np.minimum.accumulate(words[self._ranked], axis=0)
         self._compute = np.minimum.accumulate(compute[self._ranked])
+        energy_floor, cycles_floor = model.floor()
+        self.floor = float(bounds.value(np.array(energy_floor), np.array(cycles_floor)))
         self.least = float(self._values[0])
 
     def _trim(self) -> None:
         """Keep the number of combinations in bounds: unrollings that use the least lanes go."""
         self.is_complete = True
-        while np.prod([float(len(part.rows)) for part in self._parts]) > MOST_COMBINATIONS:
+        while np.prod([float(len(part.rows)) for part in self._parts]) > _MOST_COMBINATIONS:
             self.is_complete = False
             largest = max(range(len(self._parts)), key=lambda i: len(self._parts[i].rows))
             part = self._parts[largest]
@@ -120,11 +127,11 @@ class Choices:
             left = left[which] // rows[row]
         return picks
 
-    def _evaluate(self) -> tuple[Floats, Floats, Floats, Floats]:
+    def _evaluate(self, picks: Ints) -> tuple[Floats, Floats, Floats, Floats]:
         model = self._model
-        rows = np.ones((len(self._picks), model.num_memories, 5))
+        rows = np.ones((len(picks), model.num_memories, 5))
         for column, part in enumerate(self._parts):
-            rows[:, part.memory] = part.rows[self._picks[:, column]]
+            rows[:, part.memory] = part.rows[picks[:, column]]
         reduced, kernels, pixels, coincident, batched = np.moveaxis(rows, 2, 0)
         inputs = reduced * pixels
         moving = (reduced * kernels, inputs, kernels * pixels)
@@ -145,9 +152,9 @@ class Choices:
         return int(np.searchsorted(self._values, threshold))
 
     def least_words(self, threshold: float) -> tuple[Floats, Floats]:
-        """Bounds on energy and cycles at each bandwidth, (1, 1 + B), and cycles of operations, (1,).
+        """Bounds that hold for each combination below a threshold.
 
-        They hold for each combination below a threshold.
+        Energy and cycles at each bandwidth, (1, 1 + B), and cycles of operations, (1,).
         """
         last = max(0, self.rank(threshold) - 1)
         return self._words[last : last + 1], self._compute[last : last + 1]
@@ -261,5 +268,3 @@ def _signatures(memory: int, vectors: Ints) -> _Signatures:
     )
     order = np.argsort(which.ravel(), kind="stable")
     return _Signatures(memory, vectors[order], rows, counts.cumsum() - counts, counts)
-
-

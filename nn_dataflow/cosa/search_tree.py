@@ -8,8 +8,7 @@ are decided from the outermost one inwards.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,6 +17,7 @@ from .problem import DIMENSIONS, INPUTS, MOVES, TENSORS
 from .search_bounds import divisors, stationary
 from .search_inputs import arrivals, least_words
 from .search_model import NUM_DIMS
+from .search_nodes import Nodes, Placed
 from .search_orders import orders
 from .search_spatial import ragged
 
@@ -36,92 +36,6 @@ if TYPE_CHECKING:
 
 _K = DIMENSIONS.index("K")
 _BIT = 1 << np.arange(NUM_DIMS)
-
-
-@dataclass
-class Nodes:
-    """N partial mappings: the loops of memories from some one outwards are placed.
-
-    Attributes
-    ----------
-    space : numpy.ndarray of int, (N,)
-        Index of the spatial choice.
-    rest : numpy.ndarray of int, (N, 7)
-        Temporal bounds not placed yet.
-    temporal : numpy.ndarray of int, (N, M, 7)
-        Temporal bounds that are placed, 1 elsewhere.
-    order : numpy.ndarray of int, (N, M)
-        Index of the order of the temporal loops.
-    least : numpy.ndarray, (N, V)
-        Bounds on the deliveries, exact for memories below those that are placed.
-    counted, pending : numpy.ndarray, (N, 3)
-        Product of the loops that do not move a tensor, outside of a placed one that does, and
-        inside of all that do.
-    ratio : numpy.ndarray, (N,)
-        Inputs that operations read, relative to `Costs.operands`.
-    value, energy, cycles : numpy.ndarray, (N,)
-        Bounds on the goal, on energy and on cycles.
-    """
-
-    space: Ints
-    rest: Ints
-    temporal: Ints
-    order: Ints
-    least: Floats
-    counted: Floats
-    pending: Floats
-    ratio: Floats
-    value: Floats
-    energy: Floats
-    cycles: Floats
-
-    def __len__(self) -> int:
-        return len(self.space)
-
-    def __getitem__(self, which: Ints | Bools | slice) -> Nodes:
-        return Nodes(*(each[which] for each in self.arrays()))
-
-    @classmethod
-    def roots(cls, space: Space, num_memories: int) -> Nodes:
-        """Spatial choices without any temporal loop."""
-        num = len(space)
-        return cls(
-            np.arange(num),
-            space.rest.copy(),
-            np.ones((num, num_memories, NUM_DIMS), dtype=np.int64),
-            np.zeros((num, num_memories), dtype=np.int64),
-            space.costs.least.copy(),
-            np.ones((num, len(TENSORS))),
-            np.ones((num, len(TENSORS))),
-            np.ones(num),
-            *np.zeros((3, num)),
-        )
-
-    def arrays(self) -> list[NDArray[Any]]:
-        """All fields."""
-        return [getattr(self, field.name) for field in fields(self)]
-
-    def ranked(self) -> Nodes:
-        """Sort by bound, then by energy."""
-        return self[np.lexsort((self.energy, self.value))]
-
-
-class Placed(NamedTuple):
-    """Candidates: a node and the temporal bounds of its next memory.
-
-    Attributes
-    ----------
-    index : numpy.ndarray of int, (N,)
-        Node.
-    bounds : numpy.ndarray of int, (N, 7)
-        Temporal bounds.
-    barred : numpy.ndarray of int, (N,)
-        Bits of dimensions that must not be innermost.
-    """
-
-    index: Ints
-    bounds: Ints
-    barred: Ints
 
 
 class Tree:
@@ -148,7 +62,7 @@ class Tree:
         self.visited = [0] * num
         stores = model.stores
         self.live = [np.flatnonzero(stores[:, :m].any(axis=1)) for m in range(num)]
-        self.direct = [np.flatnonzero(stores[:, m - 1]) if m else [] for m in range(num)]
+        self.direct = [np.flatnonzero(stores[:, max(0, m - 1)]) for m in range(num)]
         self._orders = [tuple(range(NUM_DIMS))]
         self._order_table = np.array(self._orders)
         self._order_of = {self._orders[0]: 0}
@@ -167,7 +81,7 @@ class Tree:
             self._may_pass |= (factors[:, :, p] > 1) & (rest[:, :, r] > 1)
             self._may_pass |= (factors[:, :, r] > 1) & (rest[:, :, p] > 1)
 
-    def order(self, nodes: Nodes) -> Ints:
+    def order_of(self, nodes: Nodes) -> Ints:
         """Orders of the temporal loops, (N, M, 7)."""
         return self._order_table[nodes.order]
 
@@ -181,7 +95,7 @@ class Tree:
     def expand(self, nodes: Nodes, memory: int, threshold: float) -> Nodes:
         """Place the temporal loops of a memory in all ways that may be below a threshold."""
         placed = self.place(nodes, memory)
-        self.visited[memory] += len(placed.index)
+        self.visited[memory] += len(placed.node)
         trial = self.trial(nodes, placed, memory)
         keep = self.below(trial, threshold)
         placed = Placed(*(each[keep] for each in placed))
@@ -198,9 +112,7 @@ class Tree:
         counts = np.array([len(each) for each in lists])
         index, row = ragged((counts.cumsum() - counts)[which], counts[which])
         bounds = np.concatenate(lists)[row]
-        words = self.model.held(
-            self.direct[memory], self._extents(nodes, index, bounds, memory).T
-        )
+        words = self.model.held(self.direct[memory], self._extents(nodes, index, bounds, memory).T)
         fits = words <= self.model.capacities[memory - 1]
         index, bounds = index[fits], bounds[fits]
         return Placed(index, bounds, barred[index])
@@ -386,7 +298,7 @@ class Tree:
             self.space.factors[part.space],
             part.temporal,
             part.rest,
-            self.order(part),
+            self.order_of(part),
         )
         if term is None:
             groups = self.space.spaces.groups[part.space, memory]
@@ -404,17 +316,18 @@ class Tree:
         The motion that a loop ends is forgotten, so that loops outside of K gain only where the
         evaluator takes their first step for none.
         """
-        useless = self.order(nodes)[:, memory, 0] == _K
-        useless &= nodes.temporal[:, memory, _K] > 1
-        if not useless.any() or self._inputs_below(memory) is None:
-            return np.zeros(len(nodes), dtype=bool)
-        if MOVES[self.direct[memory], _K].any():
-            return np.zeros(len(nodes), dtype=bool)
-        loops = nodes.temporal[:, memory:].reshape(len(nodes), -1).prod(axis=1)
-        extents = nodes.rest * self.space.inside[nodes.space, memory - 1]
-        whole = loops / nodes.temporal[:, memory, _K] * self.model.tile(INPUTS, extents.T)
-        words = nodes.least[:, self._inputs_below(memory).delivered]
-        return useless & (words >= whole)
+        term = self._inputs_below(memory)
+        useless = np.zeros(len(nodes), dtype=bool)
+        if term is None or MOVES[self.direct[memory], _K].any():
+            return useless
+        bound = nodes.temporal[:, memory, _K]
+        useless |= (bound > 1) & (self.order_of(nodes)[:, memory, 0] == _K)
+        if useless.any():
+            loops = nodes.temporal[:, memory:].reshape(len(nodes), -1).prod(axis=1)
+            extents = nodes.rest * self.space.inside[nodes.space, memory - 1]
+            whole = loops / bound * self.model.tile(INPUTS, extents.T)
+            useless &= nodes.least[:, term.delivered] >= whole
+        return useless
 
     def _inputs_below(self, memory: int) -> Term | None:
         """Deliveries of inputs to the memory below, if it stores them."""
