@@ -40,11 +40,14 @@ class Arrival(NamedTuple):
         Number of children with different inputs.
     may_pass
         Whether a neighbour may have what a child needs next, in some order of the spatial loops.
+    may_stay
+        Whether it may have it because all tiles stay where they are.
     """
 
     words: Floats
     children: Floats
     may_pass: Bools
+    may_stay: Bools
 
 
 def arrivals(
@@ -72,10 +75,12 @@ def arrivals(
     visits = visits_of_child(nest, INPUTS, memory - 1)
     children = distinct_children(nest, INPUTS, memory)
     if visits is None:
-        return Arrival(nest.tile(INPUTS, memory - 1)[1], children, np.zeros(len(bounds), bool))
-    jumps = np.where(visits.weights > 0, np.abs(visits.jumps), 0)
+        never = np.zeros(len(bounds), dtype=bool)
+        return Arrival(nest.tile(INPUTS, memory - 1)[1], children, never, never)
+    jumps = np.where(visits.weights > 0, np.abs(visits.jumps), -1)
     fans, below = nest.fans[memory], nest.extents[memory - 1]
     may_pass = _crosses(fans, bounds[:, memory:])
+    may_stay = fans[_K] > 1
     words = motion_per_step(problem, INPUTS)
     for r, p in WINDOWS:
         has_r, has_p = fans[r] > 1, fans[p] > 1
@@ -88,7 +93,21 @@ def arrivals(
             (np.abs(to_p - (fans[r] - 1) * to_r), has_p & has_r),
         ):
             may_pass |= occurs & (step > 0) & (jumps == step).any(axis=0)
-    return Arrival(visits.total, children, may_pass)
+            may_stay |= occurs & (step == 0)
+    # The innermost jump tells what is delivered; if it is none, nothing is passed.
+    moves = jumps[visits.first, np.arange(len(bounds))] > 0
+    may_stay &= moves & (jumps == 0).any(axis=0)
+    return Arrival(visits.total, children, moves & may_pass | may_stay, may_stay)
+
+
+def least_served(batched: Floats, arrival: Arrival) -> Floats:
+    """Groups of children that the parent itself serves, at least, on average over the words.
+
+    Of children that differ only along windows, the foremost in the direction of a jump has no
+    neighbour ahead. If the tiles stay where they are, all may have what they need from neighbours,
+    but the innermost loop, which moves them, makes at least every other delivery.
+    """
+    return np.where(arrival.may_stay, batched / 2, batched)
 
 
 def least_words(

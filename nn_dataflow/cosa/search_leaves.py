@@ -79,7 +79,7 @@ class Leaves:
         temporal[:, 0] = nodes.rest
         spatial = self._tree.space.factors[nodes.space]
         found = self._take(Batch.of_factors(spatial, temporal, self._tree.order_of(nodes)))
-        is_exact = self._unrounded(found) <= nodes.energy * (1 + _ROUNDING)
+        is_exact = self.unrounded(found) <= nodes.energy * (1 + _ROUNDING)
         self.unproved = min(self.unproved, float(nodes.value[~is_exact].min(initial=np.inf)))
 
     def evaluate_outermost(self, choices: Choices) -> None:
@@ -102,7 +102,7 @@ class Leaves:
             self.mapping = batch.mapping(model.architecture, best)
         return found
 
-    def _unrounded(self, found: BatchEvaluation) -> Floats:
+    def unrounded(self, found: BatchEvaluation) -> Floats:
         """Energy without rounding to blocks."""
         machine, counts = self._model.architecture, found.counts
         energy = np.full(len(found.cycles), self._model.problem.macs * machine.mac_energy)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from math import ceil, prod
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]
+    Bools = NDArray[np.bool_]
 
 NUM_DIMS = len(DIMENSIONS)
 _R, _S, _P, _Q, _C, _K, _N = range(NUM_DIMS)
@@ -270,7 +271,9 @@ class Model:
                 along = np.ones(num)
                 between = self._shared(spaces, tensor, m + 2, parent)
                 least[:, term.read] = between * (self.touched[tensor] / moving[:, m + 1])
-                least[:, term.filled] = self.filled(spaces, term, least[:, term.delivered], True)
+                served, may_pass = spaces.batched[:, m + 1] / 2, np.ones(num, dtype=bool)
+                delivered = least[:, term.delivered]
+                least[:, term.filled] = self.filled(spaces, term, delivered, served, may_pass)
             sums.add(m, True, used[:, m], np.ones(num), term.filled)
             sums.add_reads(tensor, parent, used[:, parent], along, term.read)
         moving = _outer_products(spaces.moving[OUTPUTS])
@@ -284,9 +287,9 @@ class Model:
         """Take off what may be lost where counts of inputs are no whole numbers.
 
         They are cut off to whole numbers. Only children that share words of a window unequally, or
-        pass them on, have such counts.
+        pass words on, have such counts.
         """
-        along = (spaces.moving[INPUTS] > spaces.batched).any(axis=1)
+        along = (spaces.fans > spaces.batched).any(axis=1)
         if not self.windows or not along.any():
             return
         lost = -along.astype(float)
@@ -297,17 +300,27 @@ class Model:
             if not is_last:
                 sums.add(m, True, used[:, m], lost)
 
-    def filled(self, spaces: Spaces, term: Term, delivered: Floats, may_pass: Any) -> Floats:
+    def filled(
+        self, spaces: Spaces, term: Term, delivered: Floats, served: Floats, may_pass: Bools
+    ) -> Floats:
         """Words written into an instance for the inputs delivered to it, at least.
 
         They are the same, but where neighbours pass words and the memory above is not the only one:
         words that neighbours pass are averaged over all instances of the machine.
+
+        Parameters
+        ----------
+        spaces, term
+            N spatial choices; the delivery.
+        delivered, served : numpy.ndarray, (N,)
+            Words delivered; groups of children that the parent serves, at least.
+        may_pass : numpy.ndarray of bool, (N,)
+            Whether neighbours may pass words.
         """
         above = term.memory + 1
         if prod(self.architecture.fanouts[above + 1 :]) == 1:
             return delivered
-        share = spaces.batched[:, above] / spaces.fans[:, above]
-        found: Floats = delivered * np.where(may_pass, share, 1.0)
+        found: Floats = delivered * np.where(may_pass, served / spaces.fans[:, above], 1.0)
         return found
 
     @staticmethod

@@ -15,7 +15,7 @@ import numpy as np
 from .nest import WINDOWS
 from .problem import DIMENSIONS, INPUTS, MOVES, TENSORS
 from .search_bounds import divisors, stationary
-from .search_inputs import arrivals, least_words
+from .search_inputs import Arrival, arrivals, least_served, least_words
 from .search_model import NUM_DIMS
 from .search_nodes import Nodes, Placed
 from .search_orders import orders
@@ -76,10 +76,14 @@ class Tree:
         self._room = self.bounds.room(space.spaces)
         # Neighbours may pass words where a loop that is not spatial may move as a spatial one.
         factors, rest = space.factors, space.rest[:, None]
-        self._may_pass = np.zeros(factors.shape[:2], dtype=bool)
+        self._may_pass, self._may_stay = np.zeros((2, *factors.shape[:2]), dtype=bool)
         for r, p in WINDOWS:
             self._may_pass |= (factors[:, :, p] > 1) & (rest[:, :, r] > 1)
             self._may_pass |= (factors[:, :, r] > 1) & (rest[:, :, p] > 1)
+            # Where filter and plane move a window alike, its tile may stay where it is.
+            equal = (factors[:, :, _K] > 1) | (factors[:, :, p] > 1) & (factors[:, :, r] > 1)
+            self._may_stay |= equal & (rest[:, :, p] > 1) & (rest[:, :, r] > 1)
+        self._may_pass |= self._may_stay
 
     def order_of(self, nodes: Nodes) -> Ints:
         """Orders of the temporal loops, (N, M, 7)."""
@@ -106,7 +110,7 @@ class Tree:
         idle, barred = self._normal_form(nodes, memory)
         code = idle.copy()
         for d in range(NUM_DIMS):
-            code = code * (int(self.model.bounds[d]) + 1) + nodes.rest[:, d]
+            code = code * int(self.model.bounds[d]) + nodes.rest[:, d] - 1
         _, first, which = np.unique(code, return_index=True, return_inverse=True)
         lists = [self._list_vectors(nodes.rest[n], int(idle[n])) for n in first]
         counts = np.array([len(each) for each in lists])
@@ -254,27 +258,21 @@ class Tree:
         least[:, term.delivered] = delivered
         if term.tensor != INPUTS:
             return
-        may_pass = self._may_pass[which, term.memory + 1]
-        children = self.space.spaces.offsets[which, term.memory + 1]
-        self._raise_inputs(least, term, delivered, which, may_pass, children)
+        place = which, term.memory + 1
+        children = self.space.spaces.offsets[place]
+        arrival = Arrival(delivered, children, self._may_pass[place], self._may_stay[place])
+        self._raise_inputs(least, term, arrival, which)
 
-    def _raise_inputs(
-        self,
-        least: Floats,
-        term: Term,
-        delivered: Floats,
-        which: Ints,
-        may_pass: Bools,
-        children: Floats,
-    ) -> None:
+    def _raise_inputs(self, least: Floats, term: Term, arrival: Arrival, which: Ints) -> None:
         """Raise what is written and read for a number of words delivered."""
         spaces = self.space.spaces[which]
         above = term.memory + 1
-        # Of children that differ in channel or batch, none has what another needs.
-        served = np.where(may_pass, spaces.batched[:, above], children)
-        served = served * spaces.groups[:, above + 1 : term.parent + 1].prod(axis=1)
-        filled = self.model.filled(spaces, term, delivered, may_pass)
-        for variable, words in ((term.filled, filled), (term.read, delivered * served)):
+        served = np.where(
+            arrival.may_pass, least_served(spaces.batched[:, above], arrival), arrival.children
+        )
+        filled = self.model.filled(spaces, term, arrival.words, served, arrival.may_pass)
+        along = spaces.groups[:, above + 1 : term.parent + 1].prod(axis=1)
+        for variable, words in ((term.filled, filled), (term.read, arrival.words * served * along)):
             least[:, variable] = np.maximum(least[:, variable], words)
 
     def _count_inputs(self, nodes: Nodes, memory: int) -> bool:
@@ -305,9 +303,7 @@ class Tree:
             nodes.ratio[some] *= np.where(found.may_pass, 1.0, found.children / groups)
             return True
         nodes.least[:, term.delivered] = found.words
-        self._raise_inputs(
-            nodes.least, term, found.words, part.space, found.may_pass, found.children
-        )
+        self._raise_inputs(nodes.least, term, found, part.space)
         return True
 
     def _is_useless(self, nodes: Nodes, memory: int) -> Bools:
