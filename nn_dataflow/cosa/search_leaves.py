@@ -78,8 +78,11 @@ class Leaves:
         temporal = nodes.temporal.copy()
         temporal[:, 0] = nodes.rest
         spatial = self._tree.space.factors[nodes.space]
-        found = self._take(Batch.of_factors(spatial, temporal, self._tree.order_of(nodes)))
-        is_exact = self.unrounded(found) <= nodes.energy * (1 + _ROUNDING)
+        tree = self._tree
+        orders = tree.order_of(nodes.order), tree.order_of(nodes.spread)
+        found = self._take(Batch.of_factors(spatial, temporal, *orders))
+        room = np.where(nodes.may_pass, 0, tree.space.costs.room[nodes.space])
+        is_exact = self.unrounded(found) <= nodes.energy * (1 + _ROUNDING) + room
         self.unproved = min(self.unproved, float(nodes.value[~is_exact].min(initial=np.inf)))
 
     def evaluate_outermost(self, choices: Choices) -> None:

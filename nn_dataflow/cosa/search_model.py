@@ -129,6 +129,8 @@ class Costs:
     operands : numpy.ndarray, (N, 1 + B)
         Part of the constants: inputs that operations read, if no more children share words than
         can.
+    room : numpy.ndarray, (N,)
+        Energy that the constants leave for counts that are no whole numbers.
     """
 
     constants: Floats
@@ -136,6 +138,7 @@ class Costs:
     least: Floats
     compute: Floats
     operands: Floats
+    room: Floats
 
     def words(self) -> Floats:
         """Energy, and cycles at each bandwidth, of the least deliveries, (N, 1 + B)."""
@@ -149,6 +152,7 @@ class Costs:
             self.least[which],
             self.compute[which],
             self.operands[which],
+            self.room[which],
         )
 
 
@@ -280,8 +284,10 @@ class Model:
         for m in map(int, np.flatnonzero(self.stores[OUTPUTS])):
             # The first read of a partial sum is left out.
             sums.add(m, False, used[:, m], -self.touched[OUTPUTS] / moving[:, m])
+        before = sums.constants[:, 0].copy()
         self._allow_fractions(spaces, sums, used)
-        return Costs(sums.constants, sums.weights, least, compute, operands)
+        room = before - sums.constants[:, 0]
+        return Costs(sums.constants, sums.weights, least, compute, operands, room)
 
     def _allow_fractions(self, spaces: Spaces, sums: _Sums, used: Floats) -> None:
         """Take off what may be lost where counts of inputs are no whole numbers.

@@ -37,8 +37,8 @@ class Nodes:
         Temporal bounds not placed yet.
     temporal : numpy.ndarray of int, (N, M, 7)
         Temporal bounds that are placed, 1 elsewhere.
-    order : numpy.ndarray of int, (N, M)
-        Number of the order of the temporal loops.
+    order, spread : numpy.ndarray of int, (N, M)
+        Number of the order of the temporal and of the spatial loops.
     least : numpy.ndarray, (N, V)
         Bounds on the deliveries, exact for memories below those that are placed.
     counted, pending : numpy.ndarray, (N, 3)
@@ -46,6 +46,8 @@ class Nodes:
         inside of all that do.
     ratio : numpy.ndarray, (N,)
         Inputs that operations read, relative to `Costs.operands`.
+    may_pass : numpy.ndarray of bool, (N,)
+        Whether neighbours may pass inputs at a boundary below memories that are placed.
     value, energy, cycles : numpy.ndarray, (N,)
         Bounds on the goal, on energy and on cycles.
     """
@@ -54,10 +56,12 @@ class Nodes:
     rest: Ints
     temporal: Ints
     order: Ints
+    spread: Ints
     least: Floats
     counted: Floats
     pending: Floats
     ratio: Floats
+    may_pass: Bools
     value: Floats
     energy: Floats
     cycles: Floats
@@ -77,10 +81,12 @@ class Nodes:
             space.rest.copy(),
             np.ones((num, num_memories, NUM_DIMS), dtype=np.int64),
             np.zeros((num, num_memories), dtype=np.int64),
+            np.zeros((num, num_memories), dtype=np.int64),
             space.costs.least.copy(),
             np.ones((num, len(TENSORS))),
             np.ones((num, len(TENSORS))),
             np.ones(num),
+            np.zeros(num, dtype=bool),
             *np.zeros((3, num)),
         )
 

@@ -10,9 +10,18 @@ from __future__ import annotations
 
 from functools import lru_cache
 from itertools import permutations
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from .nest import WINDOWS
-from .problem import DIMENSIONS, INPUTS, MOVES, OUTPUTS, WEIGHTS
+from .problem import DIMENSIONS, INPUTS, MOVES, OUTPUTS, TENSORS, WEIGHTS
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+    Ints = NDArray[np.int64]
 
 NUM_DIMS = len(DIMENSIONS)
 _K = DIMENSIONS.index("K")
@@ -66,6 +75,28 @@ def orders(
         for key, order in found.items()
         if not any(_covers(other, key) for other in found)
     )
+
+
+def advance(counted: Floats, pending: Floats, bounds: Ints, order: Ints) -> None:
+    """Place the loops of one memory inside of others; change the products of stationary loops.
+
+    Parameters
+    ----------
+    counted, pending : numpy.ndarray, (N, 3)
+        Loops that do not move a tensor, outside of one that does, and inside of all that do.
+    bounds, order : numpy.ndarray of int, (N, 7)
+        Bounds by dimension; dimensions, innermost first.
+    """
+    loops = np.take_along_axis(bounds, order, 1).astype(float)
+    for t in range(len(TENSORS)):
+        moves = MOVES[t][order]
+        still = np.where(moves, 1.0, loops)
+        has_moved = ((loops > 1) & moves).cumsum(axis=1) > 0
+        free = np.where(has_moved, 1.0, still).prod(axis=1)
+        outside = still.prod(axis=1) / free
+        ends = has_moved[:, -1]
+        counted[:, t] *= np.where(ends, pending[:, t] * outside, 1)
+        pending[:, t] = np.where(ends, free, pending[:, t] * free)
 
 
 def _free(prefix: Order, tensor: int) -> int:

@@ -18,7 +18,8 @@ from .search_bounds import divisors, stationary
 from .search_inputs import Arrival, arrivals, least_served, least_words
 from .search_model import NUM_DIMS
 from .search_nodes import Nodes, Placed
-from .search_orders import orders
+from .search_orders import Order, advance, orders
+from .search_passing import MOST_ORDERS, all_orders, count_orders, received
 from .search_spatial import ragged
 
 if TYPE_CHECKING:
@@ -63,9 +64,9 @@ class Tree:
         stores = model.stores
         self.live = [np.flatnonzero(stores[:, :m].any(axis=1)) for m in range(num)]
         self.direct = [np.flatnonzero(stores[:, max(0, m - 1)]) for m in range(num)]
-        self._orders = [tuple(range(NUM_DIMS))]
+        self._orders: list[Order] = [tuple(range(NUM_DIMS))]
         self._order_table = np.array(self._orders)
-        self._order_of = {self._orders[0]: 0}
+        self._order_numbers = {self._orders[0]: 0}
         self._listed: dict[tuple[int, int, int], list[int]] = {}
         self._divisors: dict[int, list[int]] = {}
         self._vectors: dict[tuple[int, ...], Ints] = {}
@@ -85,9 +86,17 @@ class Tree:
             self._may_stay |= equal & (rest[:, :, p] > 1) & (rest[:, :, r] > 1)
         self._may_pass |= self._may_stay
 
-    def order_of(self, nodes: Nodes) -> Ints:
-        """Orders of the temporal loops, (N, M, 7)."""
-        return self._order_table[nodes.order]
+    def order_of(self, numbers: Ints) -> Ints:
+        """Dimensions, innermost first, (..., 7), of orders by their numbers."""
+        return self._order_table[numbers]
+
+    def number_of(self, order: Order) -> int:
+        """Number of an order."""
+        if order not in self._order_numbers:
+            self._order_numbers[order] = len(self._orders)
+            self._orders.append(order)
+            self._order_table = np.array(self._orders)
+        return self._order_numbers[order]
 
     def below(self, nodes: Nodes, threshold: float) -> Bools:
         """Whether bounds are below a threshold; the others are left out."""
@@ -139,10 +148,12 @@ class Tree:
             nodes.rest[index] // bounds,
             empty,
             empty,
+            empty,
             nodes.least[index],
             np.where(moves, counted * pending, counted),
             np.ones_like(pending),
             nodes.ratio[index],
+            nodes.may_pass[index],
             none,
             none,
             none,
@@ -176,9 +187,15 @@ class Tree:
         found = self._ordered(nodes, index, bounds, memory, numbers)
         self.refresh(found, memory)
         found = found[keep(found)]
-        if self._count_inputs(found, memory):
+        may_pass = self._count_inputs(found, memory)
+        if may_pass is not None:
             self.refresh(found, memory)
-            found = found[keep(found)]
+            kept = keep(found)
+            found, may_pass = found[kept], may_pass[kept]
+            if may_pass.any():
+                self._pass_inputs(found, np.flatnonzero(may_pass), memory)
+                self.refresh(found, memory)
+                found = found[keep(found)]
         return found[~self._is_useless(found, memory)]
 
     def _ordered(
@@ -186,17 +203,7 @@ class Tree:
     ) -> Nodes:
         """Children of nodes with given loops in given orders, without bounds."""
         counted, pending = nodes.counted[index], nodes.pending[index]
-        order = self._order_table[numbers]
-        loops = np.take_along_axis(bounds, order, 1).astype(float)
-        for t in range(len(TENSORS)):
-            moves = MOVES[t][order]
-            still = np.where(moves, 1.0, loops)
-            has_moved = ((loops > 1) & moves).cumsum(axis=1) > 0
-            free = np.where(has_moved, 1.0, still).prod(axis=1)
-            outside = still.prod(axis=1) / free
-            ends = has_moved[:, -1]
-            counted[:, t] *= np.where(ends, pending[:, t] * outside, 1)
-            pending[:, t] = np.where(ends, free, pending[:, t] * free)
+        advance(counted, pending, bounds, self._order_table[numbers])
         temporal = nodes.temporal[index]
         temporal[:, memory] = bounds
         chosen = nodes.order[index]
@@ -206,10 +213,12 @@ class Tree:
             nodes.rest[index] // bounds,
             temporal,
             chosen,
+            nodes.spread[index],
             nodes.least[index],
             counted,
             pending,
             nodes.ratio[index],
+            nodes.may_pass[index],
             *np.empty((3, len(index))),
         )
 
@@ -275,20 +284,25 @@ class Tree:
         for variable, words in ((term.filled, filled), (term.read, arrival.words * served * along)):
             least[:, variable] = np.maximum(least[:, variable], words)
 
-    def _count_inputs(self, nodes: Nodes, memory: int) -> bool:
-        """Make the counts of inputs at the boundary below a memory exact; tell if any changed."""
+    def _count_inputs(self, nodes: Nodes, memory: int) -> Bools | None:
+        """Make the counts of inputs at the boundary below a memory exact.
+
+        Returns
+        -------
+        numpy.ndarray of bool, (N,), or None
+            Where they are not, because neighbours may pass words; None if no count changed.
+        """
         term = self._inputs_below(memory)
         factors = self.space.factors[nodes.space, memory]
-        if term is not None:
-            some = np.arange(len(nodes))
-        elif memory <= self.model.innermost[INPUTS]:
-            # Operations read less where plane and filter are spread over the same children.
-            both = [(factors[:, r] > 1) & (factors[:, p] > 1) for r, p in WINDOWS]
-            some = np.flatnonzero(both[0] | both[1])
-        else:
-            return False
+        # Operations read less where plane and filter are spread over the same children.
+        both = np.zeros(len(nodes), dtype=bool)
+        for r, p in WINDOWS:
+            both |= (factors[:, r] > 1) & (factors[:, p] > 1)
+        both &= memory <= self.model.innermost[INPUTS]
+        may_pass = self._may_pass[nodes.space, memory]
+        some = np.flatnonzero(both | may_pass | (term is not None))
         if not len(some):
-            return False
+            return None
         part = nodes[some]
         found = arrivals(
             self.model.problem,
@@ -296,15 +310,52 @@ class Tree:
             self.space.factors[part.space],
             part.temporal,
             part.rest,
-            self.order_of(part),
+            self.order_of(part.order),
         )
+        nodes.may_pass[some] |= found.may_pass
         if term is None:
             groups = self.space.spaces.groups[part.space, memory]
-            nodes.ratio[some] *= np.where(found.may_pass, 1.0, found.children / groups)
-            return True
+            is_shared = both[some] & ~found.may_pass
+            nodes.ratio[some] *= np.where(is_shared, found.children / groups, 1.0)
+            return np.zeros(len(nodes), dtype=bool)
         nodes.least[:, term.delivered] = found.words
         self._raise_inputs(nodes.least, term, found, part.space)
-        return True
+        return found.may_pass
+
+    def _pass_inputs(self, nodes: Nodes, some: Ints, memory: int) -> None:
+        """Count what neighbours pass on, in every order, and put the best orders into nodes."""
+        term = self._inputs_below(memory)
+        assert term is not None
+        temporal = nodes.temporal[some]
+        spatial = self.space.factors[nodes.space[some]]
+        few = count_orders(memory, spatial, temporal) <= MOST_ORDERS
+        some, temporal, spatial = some[few], temporal[few], spatial[few]
+        if not len(some):
+            return
+        ways = all_orders(memory, spatial, temporal)
+        reads, fills = received(
+            self.model.problem, memory, spatial, temporal, nodes.rest[some], ways
+        )
+        which = nodes.space[some]
+        along = self.space.spaces.groups[which, memory + 1 : term.parent + 1].prod(axis=1)
+        words = {term.read: reads * along[ways.node], term.filled: fills}
+        begins = np.searchsorted(ways.node, np.arange(len(some)))
+        energy = np.zeros(len(reads))
+        for variable, each in words.items():
+            least = np.maximum(np.minimum.reduceat(each, begins), nodes.least[some, variable])
+            nodes.least[some, variable] = least
+            energy += each * self.space.costs.weights[which, 0, variable][ways.node]
+        # The order of a node must do as much for the other tensors as before.
+        counted, pending = np.ones((2, len(reads), len(TENSORS)))
+        for m in reversed(range(memory, self.model.num_memories)):
+            advance(counted, pending, temporal[ways.node, m], ways.temporal[:, m])
+        is_like = (counted == nodes.counted[some][ways.node]).all(axis=1)
+        is_like &= (pending == nodes.pending[some][ways.node]).all(axis=1)
+        ranked = np.lexsort((energy, ~is_like, ways.node))[begins]
+        for row, way in zip(some[is_like[ranked]], ranked[is_like[ranked]], strict=True):
+            nodes.spread[row, memory] = self.number_of(tuple(map(int, ways.spatial[way, memory])))
+            for m in range(memory, self.model.num_memories):
+                nodes.order[row, m] = self.number_of(tuple(map(int, ways.temporal[way, m])))
 
     def _is_useless(self, nodes: Nodes, memory: int) -> Bools:
         """Whether K is innermost for nothing: the memory below could have the loop.
@@ -317,7 +368,7 @@ class Tree:
         if term is None or MOVES[self.direct[memory], _K].any():
             return useless
         bound = nodes.temporal[:, memory, _K]
-        useless |= (bound > 1) & (self.order_of(nodes)[:, memory, 0] == _K)
+        useless |= (bound > 1) & (self.order_of(nodes.order)[:, memory, 0] == _K)
         if useless.any():
             loops = nodes.temporal[:, memory:].reshape(len(nodes), -1).prod(axis=1)
             extents = nodes.rest * self.space.inside[nodes.space, memory - 1]
@@ -377,12 +428,6 @@ class Tree:
         key = (mask, memory, barred)
         if key not in self._listed:
             live = sum(1 << int(t) for t in self.live[memory])
-            numbers = []
-            for order in orders(mask, live, barred, self.model.windows):
-                if order not in self._order_of:
-                    self._order_of[order] = len(self._orders)
-                    self._orders.append(order)
-                numbers.append(self._order_of[order])
-            self._listed[key] = numbers
-            self._order_table = np.array(self._orders)
+            found = orders(mask, live, barred, self.model.windows)
+            self._listed[key] = [self.number_of(order) for order in found]
         return self._listed[key]

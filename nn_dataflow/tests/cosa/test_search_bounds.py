@@ -171,7 +171,12 @@ def test_no_completion_is_below_the_bound_of_a_partial_mapping(seed):
         least_cycles = np.maximum(least_cycles[parents], nodes.cycles)
     temporal = nodes.temporal.copy()
     temporal[:, 0] = nodes.rest
-    batch = Batch.of_factors(space.factors[nodes.space], temporal, tree.order_of(nodes))
+    batch = Batch.of_factors(
+        space.factors[nodes.space],
+        temporal,
+        tree.order_of(nodes.order),
+        tree.order_of(nodes.spread),
+    )
     result = evaluate_batch(problem, machine, batch)
     assert result.valid.all()
     assert (least_energy <= result.energy_pj * ROUNDING).all()
