@@ -154,7 +154,7 @@ class _Outer:
             variable
             for term in model.terms
             if term.memory == self._memory - 1
-            for variable in range(term.delivered, term.read + 1)
+            for variable in range(term.delivered, term.passed + 1)
         ]
         trial = tree.trial(self._root, self._placed, self._memory)
         self._extra = self._beyond(trial)

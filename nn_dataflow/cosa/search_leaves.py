@@ -79,10 +79,13 @@ class Leaves:
         temporal[:, 0] = nodes.rest
         spatial = self._tree.space.factors[nodes.space]
         tree = self._tree
-        orders = tree.order_of(nodes.order), tree.order_of(nodes.spread)
+        orders = tree.orders[nodes.order], tree.orders[nodes.spread]
         found = self._take(Batch.of_factors(spatial, temporal, *orders))
-        room = np.where(nodes.may_pass, 0, tree.space.costs.room[nodes.space])
+        # Where neighbours may pass words, orders may trade one count for another, and be rounded
+        # to blocks in other ways.
+        room = tree.space.costs.room[nodes.space]
         is_exact = self.unrounded(found) <= nodes.energy * (1 + _ROUNDING) + room
+        is_exact &= ~nodes.may_pass
         self.unproved = min(self.unproved, float(nodes.value[~is_exact].min(initial=np.inf)))
 
     def evaluate_outermost(self, choices: Choices) -> None:

@@ -51,9 +51,10 @@ class Term(NamedTuple):
     filled : int
         Variable that counts the words written into an instance.
     read : int
-        Variable that counts the words that an instance of the parent reads for it. Only those of
-        inputs are three variables: children may share and pass on words in ways that depend on the
-        loops.
+        Variable that counts the words that an instance of the parent reads for it.
+    passed : int
+        Variable that counts the words that an instance reads for neighbours. Only those of inputs
+        are four variables: children may share and pass on words in ways that depend on the loops.
     """
 
     tensor: int
@@ -62,6 +63,7 @@ class Term(NamedTuple):
     delivered: int
     filled: int
     read: int
+    passed: int
 
 
 @dataclass(frozen=True)
@@ -188,15 +190,15 @@ class Model:
             for tensor in np.flatnonzero(self.stores[:, m]):
                 above = np.flatnonzero(self.stores[tensor, m + 1 :])
                 parent = m + 1 + int(above[0])
-                filled, read = (free + 1, free + 2) if tensor == INPUTS else (free, free)
-                found.append(Term(int(tensor), m, parent, free, filled, read))
-                free = read + 1
+                others = (1, 2, 3) if tensor == INPUTS else (0, 0, 0)
+                found.append(Term(int(tensor), m, parent, free, *(free + o for o in others)))
+                free = found[-1].passed + 1
         return tuple(found)
 
     @cached_property
     def num_variables(self) -> int:
         """Number of variables V."""
-        return self.terms[-1].read + 1 if self.terms else 0
+        return self.terms[-1].passed + 1 if self.terms else 0
 
     @cached_property
     def innermost(self) -> tuple[int, ...]:
@@ -275,6 +277,8 @@ class Model:
                 along = np.ones(num)
                 between = self._shared(spaces, tensor, m + 2, parent)
                 least[:, term.read] = between * (self.touched[tensor] / moving[:, m + 1])
+                least[:, term.passed] = 0
+                sums.add_energy(m, used[:, m], np.ones(num), term.passed)
                 served, may_pass = spaces.batched[:, m + 1] / 2, np.ones(num, dtype=bool)
                 delivered = least[:, term.delivered]
                 least[:, term.filled] = self.filled(spaces, term, delivered, served, may_pass)
@@ -301,7 +305,7 @@ class Model:
         lost = -along.astype(float)
         for m in map(int, np.flatnonzero(self.stores[INPUTS])):
             is_last = m == self.num_memories - 1
-            if m > 0 and not self.stores[INPUTS, m - 1]:
+            if not is_last or not self.stores[INPUTS, m - 1]:
                 sums.add(m, False, used[:, m], lost)
             if not is_last:
                 sums.add(m, True, used[:, m], lost)
@@ -353,13 +357,22 @@ class _Sums:
         self, memory: int, is_write: bool, used: Floats, words: Floats, variable: int | None = None
     ) -> None:
         """Add words per instance, times a variable if one is given."""
-        level = self._levels[memory]
-        clusters = np.minimum(used, level.instances / level.cluster_size)
-        target = self.constants if variable is None else self.weights[:, :, variable]
-        target[:, 0] += words * clusters * (level.access_energy / level.block_size)
+        self.add_energy(memory, used, words, variable)
         if (memory, is_write) in self._rows:
             row, limit = self._rows[memory, is_write]
-            target[:, row] += words / limit
+            self._target(variable)[:, row] += words / limit
+
+    def add_energy(
+        self, memory: int, used: Floats, words: Floats, variable: int | None = None
+    ) -> None:
+        """Add the energy of words per instance, times a variable if one is given."""
+        level = self._levels[memory]
+        clusters = np.minimum(used, level.instances / level.cluster_size)
+        word = level.access_energy / level.block_size
+        self._target(variable)[:, 0] += words * clusters * word
+
+    def _target(self, variable: int | None) -> Floats:
+        return self.constants if variable is None else self.weights[:, :, variable]
 
     def add_reads(
         self, tensor: int, memory: int, used: Floats, words: Floats, variable: int | None = None

@@ -18,6 +18,8 @@ from .nest import WINDOWS
 from .problem import DIMENSIONS, INPUTS, MOVES, OUTPUTS, TENSORS, WEIGHTS
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from numpy.typing import NDArray
 
     Floats = NDArray[np.float64]
@@ -30,6 +32,85 @@ _K = DIMENSIONS.index("K")
 _DEPTH = 3
 
 Order = tuple[int, ...]
+
+
+class OrderTable:
+    """Orders by numbers, so that arrays can have them.
+
+    Parameters
+    ----------
+    windows : tuple of (int, int)
+        (filter dimension, plane dimension) of windows that overlap.
+    """
+
+    def __init__(self, windows: tuple[tuple[int, int], ...]) -> None:
+        self._windows = windows
+        self._orders: list[Order] = []
+        self._numbers: dict[Order, int] = {}
+        self._tried: dict[tuple[int, int, int], list[int]] = {}
+        self.number(range(NUM_DIMS))
+
+    def __getitem__(self, numbers: Ints) -> Ints:
+        """Dimensions, innermost first, (..., 7)."""
+        return self._table[numbers]
+
+    def number(self, order: Iterable[int]) -> int:
+        """Number of an order."""
+        key = tuple(int(d) for d in order)
+        if key not in self._numbers:
+            self._numbers[key] = len(self._orders)
+            self._orders.append(key)
+            self._table = np.array(self._orders)
+        return self._numbers[key]
+
+    def tried(self, mask: int, live: int, barred: int) -> list[int]:
+        """Numbers of the orders to try, see `orders`."""
+        key = mask, live, barred
+        if key not in self._tried:
+            self._tried[key] = [
+                self.number(order) for order in orders(mask, live, barred, self._windows)
+            ]
+        return self._tried[key]
+
+
+def normal_form(factors: Ints, direct: Ints, live: Ints, has_windows: bool) -> tuple[Ints, Ints]:
+    """Loops that a memory need not have, and that need not be innermost in it.
+
+    A loop that moves no tensor of the memory below can be its outermost one instead. Where a
+    window is spread over the children, the loop must stay outside: its steps would change.
+
+    Parameters
+    ----------
+    factors : numpy.ndarray of int, (N, 7)
+        Spatial bounds of the memory.
+    direct, live : numpy.ndarray of int
+        Tensors that the memory below stores, and that any memory inside stores.
+    has_windows : bool
+        Whether there are windows that overlap.
+
+    Returns
+    -------
+    tuple of numpy.ndarray of int, (N,)
+        Bits of the dimensions.
+    """
+    idle, barred = np.zeros((2, len(factors)), dtype=np.int64)
+    for d in range(NUM_DIMS):
+        if MOVES[direct, d].any():
+            continue
+        may = np.ones(len(factors), dtype=bool)
+        for window in WINDOWS:
+            if d in window:
+                other = sum(window) - d
+                may = factors[:, d] == 1
+                if INPUTS not in live:
+                    may |= factors[:, other] == 1
+        # Beside loops that move windows it matters where K is.
+        if not (d == _K and has_windows and INPUTS in direct):
+            barred |= may * (1 << d)
+        matters = d == _K and has_windows and INPUTS in live
+        if not matters and not MOVES[live, d].any():
+            idle |= may * (1 << d)
+    return idle, barred
 
 
 @lru_cache(maxsize=1 << 16)

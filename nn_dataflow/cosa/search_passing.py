@@ -80,8 +80,8 @@ def all_orders(memory: int, spatial: Ints, temporal: Ints) -> Orders:
 
 def received(
     problem: Problem, memory: int, spatial: Ints, temporal: Ints, inside: Ints, orders: Orders
-) -> tuple[Floats, Floats]:
-    """Words that the memory reads, and words written into each child, (V,).
+) -> tuple[Floats, Floats, Floats, Floats]:
+    """Words delivered to a child, read by the memory, written into a child, and read to pass, (V,).
 
     Parameters
     ----------
@@ -99,7 +99,7 @@ def received(
     bounds = temporal.copy()
     bounds[:, : memory - 1] = 1
     bounds[:, memory - 1] = inside
-    reads, fills = np.empty((2, len(orders.node)))
+    words, reads, fills, passed = np.empty((4, len(orders.node)))
     for begin in range(0, len(reads), CHUNK):
         some = slice(begin, begin + CHUNK)
         node = orders.node[some]
@@ -108,9 +108,11 @@ def received(
         )
         nest = Nest.of_batch(problem, batch)
         found = boundary(nest, INPUTS, memory)
+        words[some] = (found.words + found.transfers) / nest.fanout[memory]
         reads[some] = found.accesses
-        fills[some] = found.words / nest.fanout[memory] + found.transfers / nest.instances[memory]
-    return reads, fills
+        passed[some] = found.transfers / nest.instances[memory]
+        fills[some] = found.words / nest.fanout[memory] + passed[some]
+    return words, reads, fills, passed
 
 
 @lru_cache(maxsize=1 << NUM_DIMS)

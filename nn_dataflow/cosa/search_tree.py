@@ -18,7 +18,7 @@ from .search_bounds import divisors, stationary
 from .search_inputs import Arrival, arrivals, least_served, least_words
 from .search_model import NUM_DIMS
 from .search_nodes import Nodes, Placed
-from .search_orders import Order, advance, orders
+from .search_orders import OrderTable, advance, normal_form
 from .search_passing import MOST_ORDERS, all_orders, count_orders, received
 from .search_spatial import ragged
 
@@ -64,10 +64,7 @@ class Tree:
         stores = model.stores
         self.live = [np.flatnonzero(stores[:, :m].any(axis=1)) for m in range(num)]
         self.direct = [np.flatnonzero(stores[:, max(0, m - 1)]) for m in range(num)]
-        self._orders: list[Order] = [tuple(range(NUM_DIMS))]
-        self._order_table = np.array(self._orders)
-        self._order_numbers = {self._orders[0]: 0}
-        self._listed: dict[tuple[int, int, int], list[int]] = {}
+        self.orders = OrderTable(model.windows)
         self._divisors: dict[int, list[int]] = {}
         self._vectors: dict[tuple[int, ...], Ints] = {}
 
@@ -85,18 +82,6 @@ class Tree:
             equal = (factors[:, :, _K] > 1) | (factors[:, :, p] > 1) & (factors[:, :, r] > 1)
             self._may_stay |= equal & (rest[:, :, p] > 1) & (rest[:, :, r] > 1)
         self._may_pass |= self._may_stay
-
-    def order_of(self, numbers: Ints) -> Ints:
-        """Dimensions, innermost first, (..., 7), of orders by their numbers."""
-        return self._order_table[numbers]
-
-    def number_of(self, order: Order) -> int:
-        """Number of an order."""
-        if order not in self._order_numbers:
-            self._order_numbers[order] = len(self._orders)
-            self._orders.append(order)
-            self._order_table = np.array(self._orders)
-        return self._order_numbers[order]
 
     def below(self, nodes: Nodes, threshold: float) -> Bools:
         """Whether bounds are below a threshold; the others are left out."""
@@ -116,7 +101,12 @@ class Tree:
 
     def place(self, nodes: Nodes, memory: int) -> Placed:
         """List temporal bounds of a memory with which the tiles of the memory below fit."""
-        idle, barred = self._normal_form(nodes, memory)
+        idle, barred = normal_form(
+            self.space.factors[nodes.space, memory],
+            self.direct[memory],
+            self.live[memory],
+            bool(self.model.windows),
+        )
         code = idle.copy()
         for d in range(NUM_DIMS):
             code = code * int(self.model.bounds[d]) + nodes.rest[:, d] - 1
@@ -176,8 +166,9 @@ class Tree:
         mask = ((bounds > 1) * _BIT).sum(axis=1)
         barred = barred & mask
         codes, which = np.unique(mask << NUM_DIMS | barred, return_inverse=True)
+        live = sum(1 << int(t) for t in self.live[memory])
         lists = [
-            self._list_orders(int(code) >> NUM_DIMS, memory, int(code) % (1 << NUM_DIMS))
+            self.orders.tried(int(code) >> NUM_DIMS, live, int(code) % (1 << NUM_DIMS))
             for code in codes
         ]
         counts = np.array([len(each) for each in lists], dtype=np.int64)
@@ -203,7 +194,7 @@ class Tree:
     ) -> Nodes:
         """Children of nodes with given loops in given orders, without bounds."""
         counted, pending = nodes.counted[index], nodes.pending[index]
-        advance(counted, pending, bounds, self._order_table[numbers])
+        advance(counted, pending, bounds, self.orders[numbers])
         temporal = nodes.temporal[index]
         temporal[:, memory] = bounds
         chosen = nodes.order[index]
@@ -310,7 +301,7 @@ class Tree:
             self.space.factors[part.space],
             part.temporal,
             part.rest,
-            self.order_of(part.order),
+            self.orders[part.order],
         )
         nodes.may_pass[some] |= found.may_pass
         if term is None:
@@ -333,29 +324,37 @@ class Tree:
         if not len(some):
             return
         ways = all_orders(memory, spatial, temporal)
-        reads, fills = received(
+        words, reads, fills, passed = received(
             self.model.problem, memory, spatial, temporal, nodes.rest[some], ways
         )
         which = nodes.space[some]
         along = self.space.spaces.groups[which, memory + 1 : term.parent + 1].prod(axis=1)
-        words = {term.read: reads * along[ways.node], term.filled: fills}
         begins = np.searchsorted(ways.node, np.arange(len(some)))
-        energy = np.zeros(len(reads))
-        for variable, each in words.items():
-            least = np.maximum(np.minimum.reduceat(each, begins), nodes.least[some, variable])
-            nodes.least[some, variable] = least
-            energy += each * self.space.costs.weights[which, 0, variable][ways.node]
-        # The order of a node must do as much for the other tensors as before.
+        weights = self.space.costs.weights[which, 0]
+        energy = passed * weights[ways.node, term.passed]
+        left = np.zeros(len(some))
+        for variable, each in ((term.read, reads * along[ways.node]), (term.filled, fills)):
+            energy += each * weights[ways.node, variable]
+            least = np.minimum.reduceat(each, begins)
+            nodes.least[some, variable] = np.maximum(least, nodes.least[some, variable])
+            left -= nodes.least[some, variable] * weights[:, variable]
+        # What the best order costs beyond the least of each is charged to what neighbours read.
+        left += np.minimum.reduceat(energy, begins)
+        nodes.least[some, term.passed] = np.maximum(0, left / weights[:, term.passed])
+        # A node keeps what it is: only its innermost order may change, and cost other tensors and
+        # what is inside no more.
+        kept = memory if INPUTS in self.live[memory - 1] else memory + 1
+        same = ways.temporal[:, kept:] == self.orders[nodes.order[some][:, kept:]][ways.node]
+        is_like = same.all(axis=(1, 2)) & (words == nodes.least[some, term.delivered][ways.node])
         counted, pending = np.ones((2, len(reads), len(TENSORS)))
         for m in reversed(range(memory, self.model.num_memories)):
             advance(counted, pending, temporal[ways.node, m], ways.temporal[:, m])
-        is_like = (counted == nodes.counted[some][ways.node]).all(axis=1)
+        is_like &= (counted == nodes.counted[some][ways.node]).all(axis=1)
         is_like &= (pending == nodes.pending[some][ways.node]).all(axis=1)
         ranked = np.lexsort((energy, ~is_like, ways.node))[begins]
         for row, way in zip(some[is_like[ranked]], ranked[is_like[ranked]], strict=True):
-            nodes.spread[row, memory] = self.number_of(tuple(map(int, ways.spatial[way, memory])))
-            for m in range(memory, self.model.num_memories):
-                nodes.order[row, m] = self.number_of(tuple(map(int, ways.temporal[way, m])))
+            nodes.spread[row, memory] = self.orders.number(ways.spatial[way, memory])
+            nodes.order[row, memory] = self.orders.number(ways.temporal[way, memory])
 
     def _is_useless(self, nodes: Nodes, memory: int) -> Bools:
         """Whether K is innermost for nothing: the memory below could have the loop.
@@ -368,7 +367,7 @@ class Tree:
         if term is None or MOVES[self.direct[memory], _K].any():
             return useless
         bound = nodes.temporal[:, memory, _K]
-        useless |= (bound > 1) & (self.order_of(nodes.order)[:, memory, 0] == _K)
+        useless |= (bound > 1) & (self.orders[nodes.order][:, memory, 0] == _K)
         if useless.any():
             loops = nodes.temporal[:, memory:].reshape(len(nodes), -1).prod(axis=1)
             extents = nodes.rest * self.space.inside[nodes.space, memory - 1]
@@ -383,33 +382,6 @@ class Tree:
                 return term
         return None
 
-    def _normal_form(self, nodes: Nodes, memory: int) -> tuple[Ints, Ints]:
-        """Bits of dimensions that a memory need not have, and that need not be innermost in it.
-
-        A loop that moves no tensor of the memory below can be its outermost one instead. Where a
-        window is spread over the children, the loop must stay outside: its steps would change.
-        """
-        factors = self.space.factors[nodes.space, memory]
-        idle = np.zeros(len(nodes), dtype=np.int64)
-        barred = np.zeros(len(nodes), dtype=np.int64)
-        for d in range(NUM_DIMS):
-            if MOVES[self.direct[memory], d].any():
-                continue
-            may = np.ones(len(nodes), dtype=bool)
-            for window in WINDOWS:
-                if d in window:
-                    other = sum(window) - d
-                    may = factors[:, d] == 1
-                    if INPUTS not in self.live[memory]:
-                        may |= factors[:, other] == 1
-            if not (d == _K and INPUTS in self.direct[memory] and self.model.windows):
-                barred |= may * _BIT[d]
-            # Beside loops that move windows, where K is matters.
-            matters = d == _K and INPUTS in self.live[memory] and bool(self.model.windows)
-            if not matters and not MOVES[self.live[memory], d].any():
-                idle |= may * _BIT[d]
-        return idle, barred
-
     def _list_vectors(self, rest: Ints, idle: int) -> Ints:
         """All temporal bounds that divide what is left, (N, 7)."""
         key = (*(int(r) for r in rest), idle)
@@ -422,12 +394,3 @@ class Tree:
             grid = np.meshgrid(*factors, indexing="ij", copy=False)
             self._vectors[key] = np.stack([each.ravel() for each in grid], axis=1)
         return self._vectors[key]
-
-    def _list_orders(self, mask: int, memory: int, barred: int) -> list[int]:
-        """Indices of the orders to try."""
-        key = (mask, memory, barred)
-        if key not in self._listed:
-            live = sum(1 << int(t) for t in self.live[memory])
-            found = orders(mask, live, barred, self.model.windows)
-            self._listed[key] = [self.number_of(order) for order in found]
-        return self._listed[key]
