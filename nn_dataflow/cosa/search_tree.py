@@ -74,14 +74,18 @@ class Tree:
         self._room = self.bounds.room(space.spaces)
         # Neighbours may pass words where a loop that is not spatial may move as a spatial one.
         factors, rest = space.factors, space.rest[:, None]
-        self._may_pass, self._may_stay = np.zeros((2, *factors.shape[:2]), dtype=bool)
+        passes = np.zeros(factors.shape[:2], dtype=bool)
+        stays = np.zeros((len(space), 1), dtype=bool)
+        # Where filter and plane move a window alike, its tile may stay where it is, and a neighbour
+        # that has equal inputs may pass them.
+        equal = factors[:, :, _K] > 1
         for r, p in WINDOWS:
-            self._may_pass |= (factors[:, :, p] > 1) & (rest[:, :, r] > 1)
-            self._may_pass |= (factors[:, :, r] > 1) & (rest[:, :, p] > 1)
-            # Where filter and plane move a window alike, its tile may stay where it is.
-            equal = (factors[:, :, _K] > 1) | (factors[:, :, p] > 1) & (factors[:, :, r] > 1)
-            self._may_stay |= equal & (rest[:, :, p] > 1) & (rest[:, :, r] > 1)
-        self._may_pass |= self._may_stay
+            passes |= (factors[:, :, p] > 1) & (rest[:, :, r] > 1)
+            passes |= (factors[:, :, r] > 1) & (rest[:, :, p] > 1)
+            equal |= (factors[:, :, p] > 1) & (factors[:, :, r] > 1)
+            stays |= (rest[:, :, p] > 1) & (rest[:, :, r] > 1)
+        self._may_stay = equal & stays
+        self._may_pass = passes | self._may_stay
 
     def below(self, nodes: Nodes, threshold: float) -> Bools:
         """Whether bounds are below a threshold; the others are left out."""
