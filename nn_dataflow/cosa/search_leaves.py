@@ -13,6 +13,7 @@ import numpy as np
 
 from .evaluation import evaluate_batch
 from .loops import Batch
+from .search_passing import MOST_ORDERS, all_orders, count_orders
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,9 +29,13 @@ if TYPE_CHECKING:
     from .search_tree import Tree
 
     Floats = NDArray[np.float64]
+    Ints = NDArray[np.int64]
 
 # Mappings evaluated at once.
 _CHUNK = 256
+
+# Orders that are tried in all, of mappings in which neighbours may pass words.
+_ORDERS = 5000
 
 # Relative difference that rounding of sums may make.
 _ROUNDING = 1e-8
@@ -64,6 +69,7 @@ class Leaves:
         self.mapping: Mapping | None = None
         self.unproved = np.inf
         self.count = 0
+        self._orders_left = _ORDERS
 
     def evaluate(self, nodes: Nodes, threshold: Callable[[], float]) -> None:
         """Evaluate nodes with bounds below a threshold, which falls with each better value."""
@@ -87,6 +93,22 @@ class Leaves:
         is_exact = self.unrounded(found) <= nodes.energy * (1 + _ROUNDING) + room
         is_exact &= ~nodes.may_pass
         self.unproved = min(self.unproved, float(nodes.value[~is_exact].min(initial=np.inf)))
+        self._try_orders(spatial, temporal, np.flatnonzero(nodes.may_pass))
+
+    def _try_orders(self, spatial: Ints, temporal: Ints, some: Ints) -> None:
+        """Evaluate mappings in all orders of their loops, a limited number of them in all."""
+        if not len(some) or not self._orders_left:
+            return
+        spatial, temporal = spatial[some], temporal[some]
+        places = range(self._model.num_memories), range(1, self._model.num_memories)
+        counts = count_orders(spatial, temporal, *places)
+        few = np.flatnonzero((counts <= MOST_ORDERS) & (counts.cumsum() <= self._orders_left))
+        if len(few):
+            self._orders_left -= int(counts[few].sum())
+            spatial, temporal = spatial[few], temporal[few]
+            ways = all_orders(spatial, temporal, *places)
+            factors = spatial[ways.node], temporal[ways.node]
+            self._take(Batch.of_factors(*factors, ways.temporal, ways.spatial))
 
     def evaluate_outermost(self, choices: Choices) -> None:
         """Evaluate the best spatial choices with all temporal loops at the outermost memory."""

@@ -21,6 +21,8 @@ from .nest import Nest
 from .problem import DIMENSIONS, INPUTS
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from .problem import Problem
@@ -53,29 +55,31 @@ class Orders(NamedTuple):
     temporal: Ints
 
 
-def count_orders(memory: int, spatial: Ints, temporal: Ints) -> Floats:
-    """Number of orders of the spatial loops of a memory, and the temporal ones from it on, (N,)."""
-    used = np.concatenate((spatial[:, memory, None], temporal[:, memory:]), axis=1) > 1
+def count_orders(
+    spatial: Ints, temporal: Ints, spatial_at: Sequence[int], temporal_at: Sequence[int]
+) -> Floats:
+    """Number of orders of the spatial and the temporal loops of some memories, (N,)."""
+    used = np.concatenate((spatial[:, spatial_at], temporal[:, temporal_at]), axis=1) > 1
     ways = np.array([float(factorial(number)) for number in range(NUM_DIMS + 1)])
     found: Floats = ways[used.sum(axis=2)].prod(axis=1)
     return found
 
 
-def all_orders(memory: int, spatial: Ints, temporal: Ints) -> Orders:
+def all_orders(
+    spatial: Ints, temporal: Ints, spatial_at: Sequence[int], temporal_at: Sequence[int]
+) -> Orders:
     """List these orders; other memories keep the fixed order R, S, P, Q, C, K, N."""
     node = np.arange(len(spatial))
-    space, time = np.broadcast_to(np.arange(NUM_DIMS), (2, *spatial.shape)).copy()
-    for table, bounds, places in (
-        (0, spatial, [memory]),
-        (1, temporal, range(memory, temporal.shape[1])),
-    ):
+    fixed = np.broadcast_to(np.arange(NUM_DIMS), spatial.shape)
+    tables = [fixed.copy(), fixed.copy()]
+    for number, (bounds, places) in enumerate(((spatial, spatial_at), (temporal, temporal_at))):
         for m in places:
             masks = ((bounds[node, m] > 1) * _BIT).sum(axis=1)
             ways = [_permutations(int(mask)) for mask in masks]
             counts = [len(each) for each in ways]
-            node, space, time = (np.repeat(each, counts, axis=0) for each in (node, space, time))
-            (space, time)[table][:, m] = np.concatenate(ways)
-    return Orders(node, space, time)
+            node, *tables = (np.repeat(each, counts, axis=0) for each in (node, *tables))
+            tables[number][:, m] = np.concatenate(ways)
+    return Orders(node, *tables)
 
 
 def received(

@@ -323,11 +323,12 @@ class Tree:
         assert term is not None
         temporal = nodes.temporal[some]
         spatial = self.space.factors[nodes.space[some]]
-        few = count_orders(memory, spatial, temporal) <= MOST_ORDERS
+        places = [memory], range(memory, self.model.num_memories)
+        few = count_orders(spatial, temporal, *places) <= MOST_ORDERS
         some, temporal, spatial = some[few], temporal[few], spatial[few]
         if not len(some):
             return
-        ways = all_orders(memory, spatial, temporal)
+        ways = all_orders(spatial, temporal, *places)
         words, reads, fills, passed = received(
             self.model.problem, memory, spatial, temporal, nodes.rest[some], ways
         )

@@ -6,7 +6,7 @@ from itertools import permutations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nn_dataflow.cosa import Architecture, Batch, Problem, evaluate_batch
@@ -140,6 +140,7 @@ def test_no_recorded_mapping_is_below_the_bounds(item):
     assert (cycles <= found.cycles).all()
 
 
+@settings(max_examples=40)
 @given(SEEDS)
 def test_no_completion_is_below_the_bound_of_a_partial_mapping(seed):
     problem, machine = random_case(seed)
