@@ -40,6 +40,9 @@ _MARGIN = 1.01
 _COMBINATIONS = (64, 4096)
 _NODES = (16, 1024)
 
+# Candidates that may be listed at once, to bound the memory that arrays take.
+_CANDIDATES = 300_000
+
 
 @dataclass(frozen=True)
 class SearchResult:
@@ -200,5 +203,9 @@ class _Search:
             part = part[self._tree.below(part, self._threshold())]
             if time.perf_counter() > self._deadline:
                 raise _TimeOverError
-            if len(part):
-                self._descend(self._tree.expand(part, memory, self._threshold()), memory - 1)
+            if not len(part):
+                return
+            before = self._tree.visited[memory]
+            self._descend(self._tree.expand(part, memory, self._threshold()), memory - 1)
+            each = (self._tree.visited[memory] - before) / len(part)
+            size = max(1, min(size, int(_CANDIDATES / max(each, 1))))
