@@ -8,6 +8,7 @@ page never shows other numbers than the program computes.
 
 import dataclasses
 import importlib.util
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,9 @@ from compare_nn_dataflow import geometric_mean, table
 
 TABLE_END = "<!-- end of table -->"
 MEAN = "geometric mean"
+UNKNOWN = "-"
+# More names than these do not fit side by side below a chart.
+MOST_LEVEL_NAMES = 7
 # Distinct to colour-blind readers and in grey: the brightness rises from one to the next.
 FILLS = (("#3f74b3", ""), ("#e8954a", "///"), ("#f8ecc0", ""))
 LINES = ("--", ":", "-.")
@@ -48,6 +52,16 @@ def two_digits(value: float) -> str:
     return f"{value:.2f}"
 
 
+def four_significant(value: float) -> str:
+    """As amounts of very different size are shown.
+
+    >>> [four_significant(value) for value in (0.0123456, 12.3, 98765.4)]
+    ['0.01235', '12.30', '98765']
+    """
+    decimals = max(0, 3 - math.floor(math.log10(abs(value)))) if value else 0
+    return f"{value:.{decimals}f}"
+
+
 def three_digits(value: float) -> str:
     """As ratios are shown.
 
@@ -68,26 +82,38 @@ def per_cent_above(ratio: float) -> str:
 
 @dataclasses.dataclass(frozen=True)
 class Column:
-    """Numbers of a table, one per network, and how they are shown."""
+    """Numbers of a table, one per network, and how they are shown; None is one not known."""
 
     title: str
-    values: tuple[float, ...]
+    values: tuple[float | None, ...]
     show: Callable[[float], str]
-    mean: bool  # whether their geometric mean is shown as well
+    mean: bool  # whether the geometric mean of those known is shown as well
 
     def cells(self) -> list[str]:
         """The values and, below them, their mean or nothing."""
-        cells = [self.show(value) for value in self.values]
-        return [*cells, self.show(geometric_mean(self.values)) if self.mean else ""]
+        cells = [UNKNOWN if value is None else self.show(value) for value in self.values]
+        known = known_values(self.values) if self.mean else []
+        return [*cells, self.show(geometric_mean(known)) if known else ""]
 
 
-def amounts(title: str, values: Sequence[float]) -> Column:
+def known_values(values: Sequence[float | None]) -> list[float]:
+    """Values that are known.
+
+    >>> known_values([1.0, None, 3.0])
+    [1.0, 3.0]
+    """
+    return [value for value in values if value is not None]
+
+
+def amounts(
+    title: str, values: Sequence[float | None], show: Callable[[float], str] = two_digits
+) -> Column:
     """Column of energies or times."""
-    return Column(title, tuple(values), two_digits, mean=False)
+    return Column(title, tuple(values), show, mean=False)
 
 
 def relative(
-    title: str, values: Sequence[float], show: Callable[[float], str] = three_digits
+    title: str, values: Sequence[float | None], show: Callable[[float], str] = three_digits
 ) -> Column:
     """Column of ratios, with their geometric mean."""
     return Column(title, tuple(values), show, mean=True)
@@ -137,14 +163,18 @@ class Panel:
 
     title: str
     unit: str
-    series: tuple[tuple[str, tuple[float, ...]], ...]
+    series: tuple[tuple[str, tuple[float | None, ...]], ...]  # None: no bar
     lines: tuple[tuple[str, float], ...]
 
 
-def chart_problem() -> str | None:
-    """Why no chart can be drawn here, in one line; none if it can."""
+def chart_problem(path: Path) -> str | None:
+    """Why no chart can be drawn into a file, in one line; none if it can."""
     if importlib.util.find_spec("matplotlib") is None:
         return "a chart needs matplotlib: pip install '.[plot]'"
+    if path.suffix not in {".svg", ".png", ".pdf"}:
+        return f"{path} must end with .svg, .png or .pdf"
+    if not path.absolute().parent.is_dir():
+        return f"no folder {path.parent}"
     return None
 
 
@@ -175,8 +205,11 @@ def draw_panel(axis: Any, networks: Sequence[str], panel: Panel) -> None:
     width = 0.84 / count
     for i, (label, values) in enumerate(panel.series):
         colour, hatch = FILLS[i]
-        heights = [*values, geometric_mean(values)]
-        places = [group + (i - (count - 1) / 2) * width for group in range(len(heights))]
+        known = known_values(values)
+        bars = [*values, geometric_mean(known) if known else None]
+        heights = known_values(bars)
+        groups = [group for group, height in enumerate(bars) if height is not None]
+        places = [group + (i - (count - 1) / 2) * width for group in groups]
         style = {"color": colour, "hatch": hatch, "edgecolor": "black", "linewidth": 0.5}
         axis.bar(places, heights, width, label=label, **style)
         for place, height in zip(places, heights, strict=True):
@@ -197,6 +230,8 @@ def draw_panel(axis: Any, networks: Sequence[str], panel: Panel) -> None:
     axis.axvline(len(networks) - 0.5, color="grey", linewidth=0.8)
     axis.set_xlim(-0.5, len(networks) + 0.5)
     axis.set_xticks(range(len(networks) + 1), [*networks, MEAN.replace(" ", "\n")])
+    if len(networks) > MOST_LEVEL_NAMES:
+        axis.tick_params(axis="x", labelrotation=35)
     axis.set_ylabel(panel.unit)
     axis.set_title(panel.title, loc="left", fontsize=10)
     # Beside the bars, where nothing can be covered.
