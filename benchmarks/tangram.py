@@ -13,7 +13,7 @@ missing there, or that a longer ``--limit`` lets go further::
 
     python benchmarks/tangram.py --nets mlp_s mlp_l lstm_gnmt       # seconds
     python benchmarks/tangram.py --results tangram.json --goal e ed
-    python benchmarks/tangram.py --results tangram.json --goal e ed --no-search \\
+    python benchmarks/tangram.py --results tangram.json --goal e ed --no-search \
         --write docs/tangram.md --chart docs/tangram.svg
 
 The tables are printed; with ``--write`` they also go into the page that explains them, and with
