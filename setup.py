@@ -18,9 +18,13 @@ def read_version() -> str:
     return match.group(1)
 
 
+# Solver of the mixed-integer programs, and files of machines and mappings.
+COSA = ["highspy>=1.7", "PyYAML>=6"]
+
 EXTRAS = {
+    "cosa": COSA,
     "plot": ["matplotlib>=3.7"],  # charts of benchmarks/
-    "test": ["pytest>=8", "pytest-cov>=5", "hypothesis>=6.100"],
+    "test": ["pytest>=8", "pytest-cov>=5", "hypothesis>=6.100", *COSA],
     # Fixed to a minor version: a newer one brings new rules, and a clean tree would fail.
     "lint": ["ruff==0.17.*", "mypy==2.4.*"],
 }
@@ -47,7 +51,11 @@ setup(
         "Typing :: Typed",
     ],
     packages=find_packages(include=["nn_dataflow", "nn_dataflow.*"]),
-    package_data={"nn_dataflow": ["py.typed"], "nn_dataflow.tests": ["data/*.json*"]},
+    package_data={
+        "nn_dataflow": ["py.typed"],
+        "nn_dataflow.cosa": ["data/*.yaml"],
+        "nn_dataflow.tests": ["data/*.json*", "data/cosa/*"],
+    },
     python_requires=">=3.10",
     install_requires=["numpy>=1.24"],
     extras_require={
@@ -58,6 +66,7 @@ setup(
     },
     entry_points={
         "console_scripts": [
+            "cosa_schedule = nn_dataflow.tools.cosa_schedule:main",
             "nn_dataflow_search = nn_dataflow.tools.nn_dataflow_search:main",
             "nn_layer_stats = nn_dataflow.tools.nn_layer_stats:main",
         ],

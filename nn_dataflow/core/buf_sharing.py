@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
     Ints = NDArray[np.int64]
     Floats = NDArray[np.float64]
-    _Key = tuple[float, int, int, tuple[int, ...], tuple[int, ...]]
 
 
 class Sharing(NamedTuple):
@@ -79,8 +78,23 @@ class _Nest(NamedTuple):
     fixed: tuple[int, ...]
 
 
+class _Orders(NamedTuple):
+    """Orders of the flexible loops, outer to inner: outside of level 1, and inside."""
+
+    outside: tuple[int, ...]
+    inside: tuple[int, ...]
+
+
+class _Passes(NamedTuple):
+    """Passes over one category; axis 0 is the order of the loops, axis 1 their split."""
+
+    rounds: Ints
+    units: Ints
+    begun: NDArray[np.bool_]
+
+
 class _Moves(NamedTuple):
-    """Rotation and wide fetches of one category; axis 0 is the split of the flexible loops."""
+    """Rotation and wide fetches of one category, on the same axes."""
 
     rot: Floats
     rounds: Ints
@@ -119,34 +133,34 @@ def share(
         return Sharing(order=tuple(bl_ords[1]))
     nest = _nest(model, bl_ts[1], bl_ords[1])
     splits = _splits(bl_ts[1], nest)
+    orders = _loop_orders(nest)
+    passes = [_passes(model, d, bl_ts, nest, splits, orders) for d in range(de.NUM)]
     weights = [
         model.total[me.GBUF][d] * (model.num_nodes // model.groups[d]) for d in range(de.NUM)
     ]
-    known: dict[object, _Moves] = {}
+    known: dict[tuple[int, int], _Moves] = {}
 
-    def moves_of(dce: int, size: int, bs_perm: tuple[int, ...], perm: tuple[int, ...]) -> _Moves:
-        key = dce, size, bs_perm, perm
-        if key not in known:
-            known[key] = _moves(model, bufshr, dce, size, bl_ts, fetch, nest, splits, bs_perm, perm)
-        return known[key]
+    def moves_of(dce: int, size: int) -> _Moves:
+        if (dce, size) not in known:
+            known[dce, size] = _moves(bufshr, dce, size, fetch, passes[dce])
+        return known[dce, size]
 
-    best: tuple[_Key, tuple[int, ...]] | None = None
-    for order, subgrp in enumerate(_subgroups(model, words, whole)):
-        spread = [dce for dce in range(de.NUM) if subgrp[dce] > 1]  # nothing else moves
-        for bs_perm in permutations(nest.flexible):
-            for perm in permutations(nest.flexible):
-                total = np.zeros(len(splits))
-                for dce in spread:
-                    move = moves_of(dce, subgrp[dce], bs_perm, perm)
-                    total = total + weights[dce] * (move.rot + move.wide)
-                index = int(np.argmin(total))
-                key = (float(total[index]), order, index, bs_perm, perm)
-                if best is None or key < best[0]:
-                    best = key, subgrp
+    best: tuple[tuple[float, int, int, int], tuple[int, ...]] | None = None
+    for number, subgrp in enumerate(_subgroups(model, words, whole)):
+        total = np.zeros((len(orders), len(splits)))
+        for dce in range(de.NUM):
+            if subgrp[dce] > 1:  # otherwise nothing moves
+                move = moves_of(dce, subgrp[dce])
+                total = total + weights[dce] * (move.rot + move.wide)
+        least = total.min()
+        split, order = np.argwhere(least == total.T)[0].tolist()
+        key = (float(least), number, split, order)
+        if best is None or key < best[0]:
+            best = key, subgrp
     assert best is not None
-    (_, _, index, bs_perm, perm), subgrp = best
-    chosen = [take(moves_of(d, subgrp[d], bs_perm, perm), index) for d in range(de.NUM)]
-    return _result(nest, splits[index].tolist(), bs_perm, perm, subgrp, chosen, weights)
+    (_, _, split, order), subgrp = best
+    chosen = [take(moves_of(d, subgrp[d]), (order, split)) for d in range(de.NUM)]
+    return _result(nest, splits[split].tolist(), orders[order], subgrp, chosen, weights)
 
 
 def _nest(model: BlockingModel, factors: Sequence[int], order: Sequence[int]) -> _Nest:
@@ -193,36 +207,56 @@ def _subgroups(
     return list(found)
 
 
-def _moves(
+def _loop_orders(nest: _Nest) -> list[_Orders]:
+    """Orders of the flexible loops outside of and inside level 1, lexicographic."""
+    return [
+        _Orders(outside, inside)
+        for outside in permutations(nest.flexible)
+        for inside in permutations(nest.flexible)
+    ]
+
+
+def _passes(
     model: BlockingModel,
-    bufshr: BufShrScheme,
     dce: int,
-    subgrp: int,
     bl_ts: Sequence[Sequence[int]],
-    fetch: Sequence[Sequence[int]],
     nest: _Nest,
     splits: Ints,
-    bs_perm: tuple[int, ...],
-    perm: tuple[int, ...],
+    orders: Sequence[_Orders],
+) -> _Passes:
+    """How often the data of a category pass by, for all orders of the loops and all splits."""
+    is_related = np.array([lpe in model.related[dce] for lpe in range(le.NUM)])
+    factors = np.array(bl_ts[1])
+    outside = prod(bl_ts[0][lpe] for lpe in range(le.NUM) if lpe not in model.related[dce])
+    slots = [
+        (np.array([one[half][place] for one in orders]), table)
+        for half, table in enumerate((splits.T, factors[:, None] // splits.T))
+        for place in range(len(nest.flexible))
+    ]
+    fixed = np.broadcast_to(factors[:, None], (le.NUM, len(splits)))
+    slots += [(np.full(len(orders), lpe), fixed) for lpe in nest.fixed]
+    shape = len(orders), len(splits)
+    rounds = np.full(shape, outside)
+    units = np.ones(shape, dtype=np.int64)
+    begun = np.zeros(shape, dtype=bool)
+    ended = np.zeros(shape, dtype=bool)
+    for loops, table in slots:
+        factor, related = table[loops], is_related[loops][:, None]
+        units = units * np.where(related & ~ended, factor, 1)
+        rounds = rounds * np.where(related | begun, 1, factor)
+        many = factor > 1
+        ended |= ~related & begun & many
+        begun |= related & many
+    return _Passes(rounds, units, begun)
+
+
+def _moves(
+    bufshr: BufShrScheme, dce: int, subgrp: int, fetch: Sequence[Sequence[int]], passes: _Passes
 ) -> _Moves:
-    """Rotation and wide fetches of a category for all splits and one order of the loops."""
+    """Rotation and wide fetches of a category for all orders of the loops and all splits."""
     mem, buf = fetch[0][dce], fetch[1][dce]
     loads = (mem + 1) // 2 if dce == de.OFM else mem
-    outside = prod(bl_ts[0][lpe] for lpe in range(le.NUM) if lpe not in model.related[dce])
-    slots = [(lpe, splits[:, lpe]) for lpe in bs_perm]
-    slots += [(lpe, bl_ts[1][lpe] // splits[:, lpe]) for lpe in perm]
-    slots += [(lpe, np.full(len(splits), bl_ts[1][lpe])) for lpe in nest.fixed]
-    rounds = np.full(len(splits), outside)
-    units = np.ones(len(splits), dtype=np.int64)
-    begun = np.zeros(len(splits), dtype=bool)
-    ended = np.zeros(len(splits), dtype=bool)
-    for lpe, factor in slots:
-        if lpe in model.related[dce]:
-            units = units * np.where(ended, 1, factor)
-            begun |= factor > 1
-        else:
-            rounds = rounds * np.where(begun, 1, factor)
-            ended |= begun & (factor > 1)
+    rounds, units, begun = passes
     rounds = np.where(begun & (rounds != loads), rounds, 0) if subgrp > 1 else 0 * rounds
     width = subgrp / units
     combined = rounds
@@ -237,16 +271,15 @@ def _moves(
 def _result(
     nest: _Nest,
     split: list[int],
-    bs_perm: tuple[int, ...],
-    perm: tuple[int, ...],
+    order: _Orders,
     subgrp: tuple[int, ...],
     moves: Sequence[_Moves],
     weights: Sequence[float],
 ) -> Sharing:
-    outer = [lpe for lpe in bs_perm if split[lpe] > 1]
+    outer = [lpe for lpe in order.outside if split[lpe] > 1]
     return Sharing(
         subgrp_size=subgrp,
-        order=_positions([*perm, *nest.fixed]),
+        order=_positions([*order.inside, *nest.fixed]),
         bs_t=tuple(split),
         bs_ord=_positions(outer),
         rot_fetch=tuple(float(m.rot) for m in moves),

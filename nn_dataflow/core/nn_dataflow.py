@@ -258,7 +258,7 @@ class NNDataflow:
             self.effort.add(space.effort)
         search.count(self.effort)
         schemes = [self._segment_scheme(builder, starts, start, chosen) for start, chosen in found]
-        return _best_schemes([*schemes, *known], options)
+        return _best_schemes(schemes, known, options)
 
     def _live(self, order: list[str]) -> list[list[int]]:
         """Columns that are needed from each position in the scheduling order on."""
@@ -338,20 +338,24 @@ class NNDataflow:
         return scheme
 
 
-def _best_schemes(schemes: list[NNDataflowScheme], options: Option) -> list[NNDataflowScheme]:
-    """The best of some schedules, each once."""
-    distinct = {
-        tuple(
-            (name, result.sched_seq, *(result.scheme[key] for key in ("part", "tvals", "orders")))
-            for name, result in scheme.items()
-        ): scheme
-        for scheme in reversed(schemes)
-    }
-    found = list(reversed(distinct.values()))
+def _best_schemes(
+    schemes: list[NNDataflowScheme], others: list[NNDataflowScheme], options: Option
+) -> list[NNDataflowScheme]:
+    """The best of some schedules, and of others that are not among them."""
+    known = {_layer_schemes(scheme) for scheme in schemes}
+    found = [*schemes, *(scheme for scheme in others if _layer_schemes(scheme) not in known)]
     cost = np.array([scheme.total_cost for scheme in found])
     time = np.array([scheme.total_time for scheme in found])
     order = goal_order(cost, time, options.opt_goal)[: options.ntops]
     return [found[number] for number in order.tolist()]
+
+
+def _layer_schemes(scheme: NNDataflowScheme) -> tuple[object, ...]:
+    """What tells schedules apart: place, partition, factors and orders of every layer."""
+    return tuple(
+        (name, result.sched_seq, *(result.scheme[key] for key in ("part", "tvals", "orders")))
+        for name, result in scheme.items()
+    )
 
 
 @contextmanager

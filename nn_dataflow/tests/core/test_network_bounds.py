@@ -34,6 +34,7 @@ from nn_dataflow.core.partition_array import PartitionArray
 from nn_dataflow.core.partition_scheme import PartitionScheme
 from nn_dataflow.core.phy_dim2 import PhyDim2
 from nn_dataflow.core.resource import Resource
+from nn_dataflow.core.search_limit import LowerBounds, SearchLimit
 from nn_dataflow.tests import reference_search as rs
 
 GOALS = ("e", "d", "ed")
@@ -55,11 +56,9 @@ GRAPHS = (*TREES, DIAMOND, SKIPS)
 
 def values(goal, least, weight=None, total=None):
     """Ranking keys for bounds on energy and time, and on their weighted sum."""
-    search = NetworkSearch([], 1, goal, 1, workers=None)
-    search.weights = [0.0] if weight is None else [0.0, weight]
-    cost, time = least
-    mixed = [np.array([cost]), np.array([total])][: len(search.weights)]
-    one, two = search._values(mixed, np.array([time]))
+    cost, time = (np.array([value]) for value in least)
+    mixed = cost if total is None else np.array([total])
+    one, two = SearchLimit(goal, 1).values(LowerBounds(cost, time, mixed), weight or 0.0)
     return float(one[0]), float(two[0])
 
 

@@ -124,7 +124,7 @@ def test_hops_add_up_without_forwarding(case, data):
     hops = step.ifmap_hops(places)
     number = data.draw(st.integers(0, len(hops) - 1))
     part = PartitionScheme.of_row(step.space.parts, number)
-    resource, _, options = step.space.setting
+    resource, options = step.space.setting.resource, step.space.setting.options
     ifmaps = layout_of(step, producers, batch, places)
     nodes = set(resource.dram_region.iter_node())
     args = part, nodes, ifmaps, ifmaps, options

@@ -132,13 +132,6 @@ def test_strategy_that_yields_nothing():
     assert nnd.failure.endswith("no array mapping of this strategy suits it")
 
 
-@pytest.mark.parametrize("name", ["hw_gbuf_save_writeback", "partition_interlayer"])
-def test_options_of_later(name):
-    """What is not explored is refused, not ignored."""
-    with pytest.raises(ValueError, match=name):
-        dataflow_of().schedule_search(OPTIONS._replace(**{name: True}))
-
-
 # What a search reports.
 
 

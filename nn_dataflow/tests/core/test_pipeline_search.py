@@ -225,7 +225,7 @@ def is_at_most(one, other):
 
 @pytest.mark.parametrize("goal", GOALS)
 @given(searches())
-@settings(max_examples=18)
+@settings(max_examples=14)
 def test_best_of_all_schedules(goal, case):
     case = with_options(case, opt_goal=goal)
     expected = rp.best_values(goal, all_values(case), 1)
@@ -361,7 +361,7 @@ def allowed_by(segment, scheme):
 
 
 @given(searches(), st.sampled_from(GOALS))
-@settings(max_examples=30)
+@settings(max_examples=24)
 def test_schedules_hold_together(case, goal):
     """Segments are legal, layers keep to their constraints, and all figures follow from these."""
     case = with_options(case, opt_goal=goal, hw_access_forwarding=False, hw_gbuf_sharing=False)
@@ -387,7 +387,7 @@ def test_schedules_hold_together(case, goal):
 
 
 @given(searches(), st.sampled_from(GOALS))
-@settings(max_examples=20)
+@settings(max_examples=12)
 def test_never_worse_than_without_pipelines(case, goal):
     case = with_options(case, opt_goal=goal)
     each = [
@@ -405,6 +405,17 @@ def test_never_worse_than_without_pipelines(case, goal):
     if plain:
         assert all(is_at_most(keys[0], plain[0]) for keys in pipelined)
         assert all(is_at_most(pipelined[0][0], keys[0]) for keys in pipelined)
+
+
+@given(searches(), st.sampled_from(GOALS))
+@settings(max_examples=25)
+def test_several_are_never_worse_than_without_pipelines(case, goal):
+    """The schedules without pipelines are among those with, so each place is at least as good."""
+    case = with_options(case, opt_goal=goal, ntops=4)
+    keys = keys_of(goal, searched(case))
+    plain = keys_of(goal, searched(with_options(case, **dict.fromkeys(BOTH, False))))
+    assert len(keys) >= len(plain)
+    assert all(map(is_at_most, keys, plain))
 
 
 # Cases for what pipelines are about, each with the walk over everything.
@@ -453,6 +464,27 @@ def test_segments_that_are_found(kind, segments):
     options_ = HYBRID._replace(hw_gbuf_save_writeback=False)
     (found,) = searched((*case[:4], options_, case[5]))
     assert segments_of(found) == segments
+
+
+def test_memory_time_of_layers_adds_up():
+    """Layers that are as fast with less memory traffic, but take more energy by themselves."""
+    proc = NodeRegion(PhyDim2(1, 4), PhyDim2(0, 0), type=NodeRegion.PROC)
+    memory = NodeRegion(PhyDim2(2, 2), PhyDim2(0, 0), dist=PhyDim2(0, 3), type=NodeRegion.DRAM)
+    sizes = PhyDim2(2, 2), 40, 20, 2, 4
+    case = (
+        tiny_network("shared", 3, 3, 2, 1),
+        2,
+        Resource(proc, memory, memory, memory, *sizes, no_time_mux=False),
+        Cost(mac_op=6, mem_hier=(1, 6, 1, 2), noc_hop=2, idl_unit=200),
+        Option(sw_gbuf_bypass=(True, False, True), opt_goal="d", **BOTH),
+        MapStrategyEyeriss,
+    )
+    (found,) = searched(case)
+    assert segments_of(found) == [(("a",), ("b",))]
+    assert [found[name].total_time for name in found] == [12, 12]
+    assert [found[name].total_dram_time for name in found] == [12, 6]
+    (best,) = rp.best_values("d", rp.PipelineOracle(*case).values(), 1)
+    assert rs.close(keys_of("d", [found])[0], best)
 
 
 def test_residual_operand_on_chip_takes_no_memory():
@@ -511,7 +543,7 @@ def test_processes_and_hash_seed_do_not_matter(nprocesses, hash_seed, tmp_path):
 
 def test_what_was_searched_before_does_not_matter():
     used = own.dataflow_of()
-    for goal in ("d", "e", "ed", "d"):
+    for goal in ("d", "e", "d"):
         changed = PIPELINED._replace(opt_goal=goal)
         found, _ = used.schedule_search(changed)
         fresh, _ = own.dataflow_of().schedule_search(changed)

@@ -154,17 +154,6 @@ def test_paddings(size):
         assert scheduling.schedule_search(condition(layout_of((BATCH, 4, *size), region)), OPTIONS)
 
 
-@pytest.mark.parametrize("name", ["partition_interlayer", "hw_gbuf_save_writeback"])
-def test_options_of_later(name):
-    """What is not explored is refused, not ignored."""
-    scheduling = Scheduling(LAYER, BATCH, COST, MapStrategyEyeriss)
-    options = OPTIONS._replace(**{name: True})
-    with pytest.raises(ValueError, match=name):
-        scheduling.schedule_search(condition(), options)
-    with pytest.raises(ValueError, match=name):
-        scheduling.schedule_search_per_node(WHOLE, RESOURCE, SchedulingConstraint(), options)
-
-
 # What a result says.
 
 

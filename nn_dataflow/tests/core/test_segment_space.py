@@ -28,8 +28,8 @@ from nn_dataflow.core.partition import input_layout_partitions
 from nn_dataflow.core.partition_scheme import PartitionScheme
 from nn_dataflow.core.phy_dim2 import PhyDim2
 from nn_dataflow.core.search_limit import LowerBounds, SearchLimit, best_of
+from nn_dataflow.core.segment_bounds import SegmentGoal
 from nn_dataflow.core.segment_builder import SegmentBuilder
-from nn_dataflow.core.segment_space import SegmentGoal
 from nn_dataflow.tests import pipeline_cases as cases
 from nn_dataflow.tests import reference_search as rs
 
@@ -331,7 +331,7 @@ def test_limit_is_the_worst_of_the_best(found, goal, num):
     keys = sorted(rs.goal_key(goal, c, t) for c, t in found)
     expected = keys[num - 1] if len(found) >= num else (INFINITE,)
     assert limit.keys[: len(expected)] == expected
-    lower = LowerBounds(cost, time)
+    lower = LowerBounds(cost, time, cost)
     within = limit.within(lower, 0.0)
     assert within.tolist() == [
         len(found) < num or rs.goal_key(goal, c, t) <= expected for c, t in found
