@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: BSD-3-Clause
 r"""Make the comparison of the TANGRAM publication (ASPLOS 2019) with this program.
 
-Three schemes on one machine of many small nodes, the best schedule of each for every network:
+Four schemes on one machine of many small nodes, the best schedule of each for every network:
 
 * alone: each layer by itself on all nodes, without shared buffers, forwarding or pipelines;
-* basic: and basic pipelines of layers, which hand over whole fmaps;
+* shared: each layer by itself, with shared buffers;
+* basic: as alone, and basic pipelines of layers, which hand over whole fmaps;
 * optimised: shared buffers, and optimised pipelines, on different nodes and on the same ones.
 
 Every search is a process of its own, one after another, the cheap schemes first. With
@@ -60,7 +61,8 @@ from publication import (  # noqa: E402
     two_digits,
 )
 
-from nn_dataflow.nns import all_networks  # noqa: E402
+from nn_dataflow.core import ConvLayer, FCLayer  # noqa: E402
+from nn_dataflow.nns import all_networks, import_network  # noqa: E402
 
 # Those whose searches take longest are last.
 NETWORKS = (
@@ -84,12 +86,17 @@ SPLIT = (
     *("--hybrid-partition", "--batch-partition", "--ifmaps-partition"),
 )
 PIPELINED = (*SPLIT, "--interlayer-partition", "--layer-pipeline-max-degree", "5")
-ALONE, BASIC, OPTIMISED = "alone", "basic", "optimised"
+SHARING = "--enable-gbuf-sharing"
+ALONE, SHARED, BASIC, OPTIMISED = "alone", "shared", "basic", "optimised"
 SCHEMES = {
     ALONE: SPLIT,
+    SHARED: (*SPLIT, SHARING),
     BASIC: (*PIPELINED, "--disable-interlayer-opt"),
-    OPTIMISED: (*PIPELINED, "--enable-gbuf-sharing", "--enable-save-writeback"),
+    OPTIMISED: (*PIPELINED, SHARING, "--enable-save-writeback"),
 }
+BASELINES = (ALONE, SHARED, BASIC)
+# What is shown relative to what: the optimised scheme, and what its parts are worth.
+PAIRS = (*((OPTIMISED, base) for base in BASELINES), (SHARED, ALONE), (BASIC, ALONE))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -210,6 +217,10 @@ class Comparison:
     goal: str
     networks: tuple[str, ...]
 
+    def of(self, networks: Sequence[str]) -> "Comparison":
+        """The same with other networks."""
+        return dataclasses.replace(self, networks=tuple(networks))
+
     def cases(self) -> list[Case]:
         """All searches, those of the larger spaces last."""
         return [
@@ -235,29 +246,13 @@ class Comparison:
         return tuple(x / y if x is not None and y is not None else None for x, y in pairs)
 
 
-def amounts_table(made: Comparison) -> Table:
-    """Energy and time of the best schedules."""
+def quantity_table(made: Comparison, name: str, unit: str) -> Table:
+    """Energy or time of the best schedules, and ratios with their geometric means."""
     columns = [
-        amounts(f"{scheme}, {unit}", made.values(scheme, name), four_significant)
-        for name, unit in (("energy", "mJ"), ("time", "Mcycles"))
-        for scheme in SCHEMES
+        *(amounts(f"{one}, {unit}", made.values(one, name), four_significant) for one in SCHEMES),
+        *(relative(f"{one} / {base}", made.ratio(name, one, base)) for one, base in PAIRS),
     ]
-    # The mean of no column is shown.
-    table = network_table(f"amounts {made.goal}", made.networks, columns)
-    return dataclasses.replace(table, rows=table.rows[:-1])
-
-
-PAIRS = ((OPTIMISED, ALONE), (OPTIMISED, BASIC), (BASIC, ALONE))
-
-
-def ratios_table(made: Comparison) -> Table:
-    """What is gained, with geometric means."""
-    columns = [
-        relative(f"{name}, {scheme} / {base}", made.ratio(name, scheme, base))
-        for name in ("energy", "time")
-        for scheme, base in PAIRS
-    ]
-    return network_table(f"ratios {made.goal}", made.networks, columns)
+    return network_table(f"{name} {made.goal}", made.networks, columns)
 
 
 def seconds(outcome: Outcome | None) -> str:
@@ -297,35 +292,56 @@ def effort_cells(outcome: Outcome | None) -> list[str]:
     return [peak, segments, *(f"{outcome.effort[name]:,}" for name in COUNTS)]
 
 
+def has_convolutions(net: str) -> bool:
+    """Whether a network has convolutions beside fully-connected layers."""
+    network = import_network(net)
+    layers = (network[name] for name in network)
+    return any(isinstance(one, ConvLayer) and not isinstance(one, FCLayer) for one in layers)
+
+
 def claims_table(comparisons: Sequence[Comparison]) -> Table:
     """What the publication claims, beside geometric means over the networks that are known."""
+    with_convolutions = [net for net in comparisons[0].networks if has_convolutions(net)]
+    others = [net for net in comparisons[0].networks if net not in with_convolutions]
     rows = []
     for made in comparisons:
-        for base in (ALONE, BASIC):
-            energy = known_values(made.ratio("energy", OPTIMISED, base))
-            speed = known_values(made.ratio("time", base, OPTIMISED))
-            known = f"{len(energy)} of {len(made.networks)}"
-            for what, claim, values, show in (
-                ("energy", CLAIM_ENERGY, energy, three_digits),
-                ("performance", CLAIM_SPEED, speed, two_digits),
-            ):
-                mean = show(geometric_mean(values)) if values else UNKNOWN
-                title = f"goal {made.goal}: {what}, {OPTIMISED} / {base}"
-                rows.append((title, show(claim), mean, known))
-    titles = ("geometric mean", "publication, on its baseline", "here", "networks")
+        groups = [made.of(nets) for nets in (made.networks, with_convolutions, others)]
+        for base in BASELINES:
+            energy = [mean_of(one.ratio("energy", OPTIMISED, base), three_digits) for one in groups]
+            speed = [mean_of(one.ratio("time", base, OPTIMISED), two_digits) for one in groups]
+            goal = f"goal {made.goal}"
+            rows += [
+                (f"{goal}: energy, {OPTIMISED} / {base}", three_digits(CLAIM_ENERGY), *energy),
+                (f"{goal}: performance, {OPTIMISED} / {base}", two_digits(CLAIM_SPEED), *speed),
+            ]
+    titles = ("geometric mean", "publication", "all", "convolutional", "MLPs and LSTMs")
     return Table("claims", titles, tuple(rows))
+
+
+def mean_of(values: Sequence[float | None], show: Callable[[float], str]) -> str:
+    """Geometric mean of the values that are known, and of how many it is if some are not.
+
+    >>> mean_of([2.0, None, 8.0], two_digits)
+    '4.00 (2 of 3)'
+    """
+    known = known_values(values)
+    if not known:
+        return UNKNOWN
+    mean = show(geometric_mean(known))
+    return mean if len(known) == len(values) else f"{mean} ({len(known)} of {len(values)})"
 
 
 def tables(comparisons: Sequence[Comparison]) -> list[Table]:
     """All tables; those of what the searches took are last."""
-    kinds: tuple[Callable[[Comparison], Table], ...] = (ratios_table, amounts_table, effort_table)
-    several = [make(made) for make in kinds for made in comparisons]
-    return [claims_table(comparisons), *several]
+    found = [claims_table(comparisons)]
+    for made in comparisons:
+        found += [quantity_table(made, "energy", "mJ"), quantity_table(made, "time", "Mcycles")]
+    return [*found, *map(effort_table, comparisons)]
 
 
 def panels(made: Comparison) -> tuple[Panel, Panel]:
-    """Energy and performance of the optimised scheme relative to either baseline."""
-    labels = [(f"relative to {base}", base) for base in (ALONE, BASIC)]
+    """Energy and performance of the optimised scheme relative to each baseline."""
+    labels = [(f"relative to {base}", base) for base in BASELINES]
     goal = {"e": "least energy", "d": "least time", "ed": "least energy x time"}[made.goal]
     return (
         Panel(
