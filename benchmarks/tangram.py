@@ -391,6 +391,13 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help="least energy (e, the default), time (d) or energy x time (ed); one or several",
     )
     parser.add_argument(
+        "--schemes",
+        nargs="+",
+        choices=SCHEMES,
+        default=list(SCHEMES),
+        help="search only these (default: all); the others are shown if they are in the results",
+    )
+    parser.add_argument(
         "--limit",
         metavar="SECONDS",
         type=number_above(0.001, float),
@@ -444,7 +451,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     cases = [case for made in comparisons for case in made.cases()]
     if not args.no_search:
         with contextlib.suppress(KeyboardInterrupt):  # what was found so far is still shown
-            results.find(cases, args.limit, args.processes)
+            wanted = [case for case in cases if case.scheme in args.schemes]
+            results.find(wanted, args.limit, args.processes)
     made_tables = tables(comparisons)
     print("\n\n".join(one.text() for one in made_tables))
     if args.write:
