@@ -18,8 +18,8 @@ from compare_nn_dataflow import geometric_mean, table
 TABLE_END = "<!-- end of table -->"
 MEAN = "geometric mean"
 UNKNOWN = "-"
-# More names than these do not fit side by side below a chart.
-MOST_LEVEL_NAMES = 7
+# Letters of the names below a chart, if they all were as long as the longest.
+MOST_LETTERS = 84
 # Distinct to colour-blind readers and in grey: the brightness rises from one to the next.
 FILLS = (("#3f74b3", ""), ("#e8954a", "///"), ("#f8ecc0", ""))
 LINES = ("--", ":", "-.")
@@ -165,6 +165,7 @@ class Panel:
     unit: str
     series: tuple[tuple[str, tuple[float | None, ...]], ...]  # None: no bar
     lines: tuple[tuple[str, float], ...]
+    logarithmic: bool = False  # bars then begin at 1
 
 
 def chart_problem(path: Path) -> str | None:
@@ -201,8 +202,11 @@ def draw(path: Path, networks: Sequence[str], panels: Sequence[Panel]) -> None:
 
 def draw_panel(axis: Any, networks: Sequence[str], panel: Panel) -> None:
     """Draw one panel on matplotlib axes."""
+    from matplotlib.ticker import LogLocator, NullLocator  # noqa: PLC0415  # as in `draw`
+
     count = len(panel.series)
     width = 0.84 / count
+    foot = 1 if panel.logarithmic else 0
     for i, (label, values) in enumerate(panel.series):
         colour, hatch = FILLS[i]
         known = known_values(values)
@@ -211,12 +215,13 @@ def draw_panel(axis: Any, networks: Sequence[str], panel: Panel) -> None:
         groups = [group for group, height in enumerate(bars) if height is not None]
         places = [group + (i - (count - 1) / 2) * width for group in groups]
         style = {"color": colour, "hatch": hatch, "edgecolor": "black", "linewidth": 0.5}
-        axis.bar(places, heights, width, label=label, **style)
+        tops = [height - foot for height in heights]
+        axis.bar(places, tops, width, bottom=foot, label=label, **style)
         for place, height in zip(places, heights, strict=True):
-            # At the foot of the bar, where no neighbour and no line is.
+            # At the foot of the bar, where no neighbour and no line is, unless it would hide it.
             axis.annotate(
                 two_digits(height),
-                (place, 0),
+                (place, height if is_short(height, panel) else foot),
                 xytext=(0, 4),
                 textcoords="offset points",
                 rotation=90,
@@ -229,11 +234,27 @@ def draw_panel(axis: Any, networks: Sequence[str], panel: Panel) -> None:
         axis.axhline(value, color="black", linestyle=dashes, linewidth=1.5, label=label)
     axis.axvline(len(networks) - 0.5, color="grey", linewidth=0.8)
     axis.set_xlim(-0.5, len(networks) + 0.5)
-    axis.set_xticks(range(len(networks) + 1), [*networks, MEAN.replace(" ", "\n")])
-    if len(networks) > MOST_LEVEL_NAMES:
-        axis.tick_params(axis="x", labelrotation=35)
+    if max(map(len, networks)) * (len(networks) + 1) <= MOST_LETTERS:
+        axis.set_xticks(range(len(networks) + 1), [*networks, MEAN.replace(" ", "\n")])
+    else:
+        slanted = {"rotation": 30, "ha": "right", "rotation_mode": "anchor"}
+        axis.set_xticks(range(len(networks) + 1), [*networks, MEAN], **slanted)
+    if panel.logarithmic:
+        axis.set_yscale("log")
+        axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.yaxis.set_major_formatter("{x:g}")
+        axis.yaxis.set_minor_locator(NullLocator())
+        axis.margins(y=0.12)
     axis.set_ylabel(panel.unit)
     axis.set_title(panel.title, loc="left", fontsize=10)
     # Beside the bars, where nothing can be covered.
     axis.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize=8, frameon=False)
     axis.spines[["top", "right"]].set_visible(False)
+
+
+def is_short(height: float, panel: Panel) -> bool:
+    """Whether a number at the foot of a bar would hide much of it."""
+    heights = [value for _, values in panel.series for value in known_values(values)]
+    if panel.logarithmic:
+        return 0 <= math.log(height) < 0.3 * math.log(max(heights))
+    return height < 0.3 * max(heights)

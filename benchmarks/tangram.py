@@ -221,6 +221,11 @@ class Comparison:
         """The same with other networks."""
         return dataclasses.replace(self, networks=tuple(networks))
 
+    def has_gain(self, net: str) -> bool:
+        """Whether the optimised scheme and a baseline of a network are known."""
+        only = self.of([net])
+        return any(known_values(only.ratio("energy", OPTIMISED, base)) for base in BASELINES)
+
     def cases(self) -> list[Case]:
         """All searches, those of the larger spaces last."""
         return [
@@ -355,6 +360,7 @@ def panels(made: Comparison) -> tuple[Panel, Panel]:
             "time of the baseline / time",
             tuple((label, made.ratio("time", base, OPTIMISED)) for label, base in labels),
             ((f"publication: {CLAIM_SPEED:g}", CLAIM_SPEED),),
+            logarithmic=True,
         ),
     )
 
@@ -463,7 +469,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             return 2
         args.write.write_text(page, encoding="utf-8")
     if args.chart:
-        draw(args.chart, args.nets, panels(comparisons[0]))
+        shown = comparisons[0].of([net for net in args.nets if comparisons[0].has_gain(net)])
+        if not shown.networks:
+            print(f"--chart: no {OPTIMISED} search beside a baseline has finished", file=sys.stderr)
+            return 1
+        draw(args.chart, shown.networks, panels(shown))
     failed = False
     for case in cases:
         outcome = results.outcomes.get(case.name)
