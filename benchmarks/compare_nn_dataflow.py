@@ -30,6 +30,7 @@ import math
 import os
 import platform
 import re
+import signal
 import statistics
 import subprocess
 import sys
@@ -70,14 +71,12 @@ class Machine:
 LARGE_NODES = Machine(("--array", "16", "16", "--regf", "512", "--gbuf", "131072"), (200, 6, 1))
 # Many small nodes, as published with later work of TANGRAM's authors (KAPLA); costs in pJ. The
 # source gives no unit of the bandwidth: taken as bytes per cycle.
-SMALL_NODES = Machine(
-    (
-        *("--array", "8", "8", "--regf", "64", "--gbuf", "32768"),
-        *("--bus-width", "128", "--dram-bw", "51.2"),
-        *("--op-cost", "0.9984", "--hop-cost", "9.76", "--unit-idle-cost", "1272.9"),
-    ),
-    (401.89, 2.8325, 0.09409),
+SMALL_NODE = (
+    *("--array", "8", "8", "--regf", "64", "--bus-width", "128", "--dram-bw", "51.2"),
+    *("--op-cost", "0.9984", "--hop-cost", "9.76", "--unit-idle-cost", "1272.9"),
 )
+SMALL_COSTS = (401.89, 2.8325, 0.09409)
+SMALL_NODES = Machine((*SMALL_NODE, "--gbuf", "32768"), SMALL_COSTS)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -277,19 +276,26 @@ def measure(command: Sequence[str], timeout: float) -> tuple[Run, str]:
         tempfile.TemporaryFile() as err,
     ):
         begin = time.perf_counter()
-        process = subprocess.Popen(command, stdout=out, stderr=err, cwd=folder, env=environment)
+        process = subprocess.Popen(
+            command, stdout=out, stderr=err, cwd=folder, env=environment, start_new_session=True
+        )
         stopped = threading.Event()
+
+        def kill() -> None:
+            """End the process and those that it started."""
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
 
         def stop() -> None:
             stopped.set()
-            process.kill()
+            kill()
 
         timer = threading.Timer(timeout, stop)
         timer.start()
         try:
             _, status, usage = os.wait4(process.pid, 0)
         except BaseException:
-            process.kill()
+            kill()
             raise
         finally:
             timer.cancel()

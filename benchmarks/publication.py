@@ -8,6 +8,7 @@ page never shows other numbers than the program computes.
 
 import dataclasses
 import importlib.util
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,9 @@ from compare_nn_dataflow import geometric_mean, table
 
 TABLE_END = "<!-- end of table -->"
 MEAN = "geometric mean"
+UNKNOWN = "-"
+# Letters of the names below a chart, if they all were as long as the longest.
+MOST_LETTERS = 84
 # Distinct to colour-blind readers and in grey: the brightness rises from one to the next.
 FILLS = (("#3f74b3", ""), ("#e8954a", "///"), ("#f8ecc0", ""))
 LINES = ("--", ":", "-.")
@@ -48,6 +52,16 @@ def two_digits(value: float) -> str:
     return f"{value:.2f}"
 
 
+def four_significant(value: float) -> str:
+    """As amounts of very different size are shown.
+
+    >>> [four_significant(value) for value in (0.0123456, 12.3, 98765.4)]
+    ['0.01235', '12.30', '98765']
+    """
+    decimals = max(0, 3 - math.floor(math.log10(abs(value)))) if value else 0
+    return f"{value:.{decimals}f}"
+
+
 def three_digits(value: float) -> str:
     """As ratios are shown.
 
@@ -68,26 +82,38 @@ def per_cent_above(ratio: float) -> str:
 
 @dataclasses.dataclass(frozen=True)
 class Column:
-    """Numbers of a table, one per network, and how they are shown."""
+    """Numbers of a table, one per network, and how they are shown; None is one not known."""
 
     title: str
-    values: tuple[float, ...]
+    values: tuple[float | None, ...]
     show: Callable[[float], str]
-    mean: bool  # whether their geometric mean is shown as well
+    mean: bool  # whether the geometric mean of those known is shown as well
 
     def cells(self) -> list[str]:
         """The values and, below them, their mean or nothing."""
-        cells = [self.show(value) for value in self.values]
-        return [*cells, self.show(geometric_mean(self.values)) if self.mean else ""]
+        cells = [UNKNOWN if value is None else self.show(value) for value in self.values]
+        known = known_values(self.values) if self.mean else []
+        return [*cells, self.show(geometric_mean(known)) if known else ""]
 
 
-def amounts(title: str, values: Sequence[float]) -> Column:
+def known_values(values: Sequence[float | None]) -> list[float]:
+    """Values that are known.
+
+    >>> known_values([1.0, None, 3.0])
+    [1.0, 3.0]
+    """
+    return [value for value in values if value is not None]
+
+
+def amounts(
+    title: str, values: Sequence[float | None], show: Callable[[float], str] = two_digits
+) -> Column:
     """Column of energies or times."""
-    return Column(title, tuple(values), two_digits, mean=False)
+    return Column(title, tuple(values), show, mean=False)
 
 
 def relative(
-    title: str, values: Sequence[float], show: Callable[[float], str] = three_digits
+    title: str, values: Sequence[float | None], show: Callable[[float], str] = three_digits
 ) -> Column:
     """Column of ratios, with their geometric mean."""
     return Column(title, tuple(values), show, mean=True)
@@ -137,14 +163,19 @@ class Panel:
 
     title: str
     unit: str
-    series: tuple[tuple[str, tuple[float, ...]], ...]
+    series: tuple[tuple[str, tuple[float | None, ...]], ...]  # None: no bar
     lines: tuple[tuple[str, float], ...]
+    logarithmic: bool = False  # bars then begin at 1
 
 
-def chart_problem() -> str | None:
-    """Why no chart can be drawn here, in one line; none if it can."""
+def chart_problem(path: Path) -> str | None:
+    """Why no chart can be drawn into a file, in one line; none if it can."""
     if importlib.util.find_spec("matplotlib") is None:
         return "a chart needs matplotlib: pip install '.[plot]'"
+    if path.suffix not in {".svg", ".png", ".pdf"}:
+        return f"{path} must end with .svg, .png or .pdf"
+    if not path.absolute().parent.is_dir():
+        return f"no folder {path.parent}"
     return None
 
 
@@ -171,19 +202,26 @@ def draw(path: Path, networks: Sequence[str], panels: Sequence[Panel]) -> None:
 
 def draw_panel(axis: Any, networks: Sequence[str], panel: Panel) -> None:
     """Draw one panel on matplotlib axes."""
+    from matplotlib.ticker import LogLocator, NullLocator  # noqa: PLC0415  # as in `draw`
+
     count = len(panel.series)
     width = 0.84 / count
+    foot = 1 if panel.logarithmic else 0
     for i, (label, values) in enumerate(panel.series):
         colour, hatch = FILLS[i]
-        heights = [*values, geometric_mean(values)]
-        places = [group + (i - (count - 1) / 2) * width for group in range(len(heights))]
+        known = known_values(values)
+        bars = [*values, geometric_mean(known) if known else None]
+        heights = known_values(bars)
+        groups = [group for group, height in enumerate(bars) if height is not None]
+        places = [group + (i - (count - 1) / 2) * width for group in groups]
         style = {"color": colour, "hatch": hatch, "edgecolor": "black", "linewidth": 0.5}
-        axis.bar(places, heights, width, label=label, **style)
+        tops = [height - foot for height in heights]
+        axis.bar(places, tops, width, bottom=foot, label=label, **style)
         for place, height in zip(places, heights, strict=True):
-            # At the foot of the bar, where no neighbour and no line is.
+            # At the foot of the bar, where no neighbour and no line is, unless it would hide it.
             axis.annotate(
                 two_digits(height),
-                (place, 0),
+                (place, height if is_short(height, panel) else foot),
                 xytext=(0, 4),
                 textcoords="offset points",
                 rotation=90,
@@ -196,9 +234,27 @@ def draw_panel(axis: Any, networks: Sequence[str], panel: Panel) -> None:
         axis.axhline(value, color="black", linestyle=dashes, linewidth=1.5, label=label)
     axis.axvline(len(networks) - 0.5, color="grey", linewidth=0.8)
     axis.set_xlim(-0.5, len(networks) + 0.5)
-    axis.set_xticks(range(len(networks) + 1), [*networks, MEAN.replace(" ", "\n")])
+    if max(map(len, networks)) * (len(networks) + 1) <= MOST_LETTERS:
+        axis.set_xticks(range(len(networks) + 1), [*networks, MEAN.replace(" ", "\n")])
+    else:
+        slanted = {"rotation": 30, "ha": "right", "rotation_mode": "anchor"}
+        axis.set_xticks(range(len(networks) + 1), [*networks, MEAN], **slanted)
+    if panel.logarithmic:
+        axis.set_yscale("log")
+        axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.yaxis.set_major_formatter("{x:g}")
+        axis.yaxis.set_minor_locator(NullLocator())
+        axis.margins(y=0.12)
     axis.set_ylabel(panel.unit)
     axis.set_title(panel.title, loc="left", fontsize=10)
     # Beside the bars, where nothing can be covered.
     axis.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize=8, frameon=False)
     axis.spines[["top", "right"]].set_visible(False)
+
+
+def is_short(height: float, panel: Panel) -> bool:
+    """Whether a number at the foot of a bar would hide much of it."""
+    heights = [value for _, values in panel.series for value in known_values(values)]
+    if panel.logarithmic:
+        return 0 <= math.log(height) < 0.3 * math.log(max(heights))
+    return height < 0.3 * max(heights)

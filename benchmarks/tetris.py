@@ -376,13 +376,9 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     if args.write and not args.write.is_file():
         parser.error(f"--write: no page {args.write}")
     if args.chart:
-        problem = chart_problem()
+        problem = chart_problem(args.chart)
         if problem:
             parser.error(f"--chart: {problem}")
-        if args.chart.suffix not in {".svg", ".png", ".pdf"}:
-            parser.error(f"--chart: {args.chart} must end with .svg, .png or .pdf")
-        if not args.chart.absolute().parent.is_dir():
-            parser.error(f"--chart: no folder {args.chart.parent}")
     return args
 
 
