@@ -213,7 +213,7 @@ def scale(problem: Problem, tensor: int) -> Floats:
 
 
 def motion_per_step(problem: Problem, tensor: int) -> Floats:
-    """By how much one step of each dimension moves a tensor, (7,), in the numbers of the motions."""
+    """By how much one step of each dimension moves a tensor, (7,), in motion numbers."""
     return scale(problem, tensor) * _digits(problem, tensor)
 
 
