@@ -24,7 +24,7 @@ COSA = ["highspy>=1.7", "PyYAML>=6"]
 EXTRAS = {
     "cosa": COSA,
     "plot": ["matplotlib>=3.7"],  # charts of benchmarks/
-    "test": ["pytest>=8", "pytest-cov>=5", "hypothesis>=6.100", *COSA],
+    "test": ["pytest>=8", "pytest-cov>=5", "pytest-xdist>=3.5", "hypothesis>=6.100", *COSA],
     # Fixed to a minor version: a newer one brings new rules, and a clean tree would fail.
     "lint": ["ruff==0.17.*", "mypy==2.4.*"],
 }
