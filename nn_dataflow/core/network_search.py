@@ -43,6 +43,11 @@ MAX_BLOCK = 1 << 16
 # Prefixes kept by the pass that looks for a better limit.
 GUIDED_PREFIXES = 16
 
+# Array mappings of a layer that are searched before all bounds are found again: so many, or this
+# share of those that may matter.
+SEARCHED_TOGETHER = 64
+SHARE_TOGETHER = 1 / 8
+
 
 class Prefixes(NamedTuple):
     """Partial schedules in candidate order; axis 0 is the prefix."""
@@ -125,7 +130,8 @@ class NetworkSearch:
         """Bound what the schedules cost at least, and search the array mappings that matter.
 
         Array mappings not searched yet take part with their own bounds. Those that may stay
-        within the limit are searched, which changes the bounds, until all are.
+        within the limit are searched, the most promising ones first, which changes the bounds,
+        until all are.
         """
         self.tables = [
             step.space.choices(np.arange(len(step.space.row_part)), step.hop_costs, search=False)
@@ -138,6 +144,8 @@ class NetworkSearch:
             messages = [bounds.message for bounds in self.bounds]
             if not self._search_kept():
                 return
+            if any((table.point < 0).any() for table in self.tables):
+                self._lower_limit(self._pass(self._kept_choices, self._keep_promising))
 
     def _bound(self, messages: Sequence[Messages]) -> None:
         """Bound the energy and, for goal 'ed', the sum of energy and weighted time."""
@@ -171,35 +179,52 @@ class NetworkSearch:
 
     def _prune(self) -> None:
         """Drop schedules of layers that exceed the limit with all that others cost at least."""
-        total_time = sum(self.least_times)
         for number, table in enumerate(self.tables):
-            mixed = [
-                bounds.bound() - bounds.least[number + 1] + bounds.reduced(number + 1)
-                for bounds in self.bounds
-            ]
-            time = total_time - self.least_times[number] + table.time
-            keep = self.limit.within(*self._weighted(mixed, time))
+            keep = self.limit.within(*self._whole_bounds(number))
             self.tables[number] = take(table, keep)
             for bounds in self.bounds:
                 bounds.restrict(number + 1, keep)
 
+    def _whole_bounds(self, number: int) -> tuple[LowerBounds, float]:
+        """Least energy (plus weighted time) and time of networks with each schedule of a layer."""
+        mixed = [
+            bounds.bound() - bounds.least[number + 1] + bounds.reduced(number + 1)
+            for bounds in self.bounds
+        ]
+        time = sum(self.least_times) - self.least_times[number] + self.tables[number].time
+        return self._weighted(mixed, time)
+
     def _search_kept(self) -> bool:
-        """Search the array mappings of what is kept; say whether there were any to search."""
-        open_steps = [n for n, table in enumerate(self.tables) if (table.point < 0).any()]
+        """Search the most promising array mappings kept; say whether there were any to search."""
+        rows = {n: self._next_rows(n) for n in range(len(self.steps))}
+        rows = {n: found for n, found in rows.items() if len(found)}
         jobs = [
             (
                 self.steps[n].space.mappings[mapping],
                 self.steps[n].hop_costs[mapping],
                 self.steps[n].space.effort,
             )
-            for n in open_steps
-            for mapping in self.steps[n].space.unknown(self.tables[n].row, self.steps[n].hop_costs)
+            for n, own in rows.items()
+            for mapping in self.steps[n].space.unknown(own, self.steps[n].hop_costs)
         ]
         self.workers.search(list(dict.fromkeys(jobs)))
-        for n in open_steps:
-            step, rows = self.steps[n], np.unique(self.tables[n].row)
-            self.tables[n] = step.space.choices(rows, step.hop_costs, search=True)
-        return bool(open_steps)
+        for n, own in rows.items():
+            step, table = self.steps[n], self.tables[n]
+            others = take(table, ~np.isin(table.row, own))
+            table = join([others, step.space.choices(own, step.hop_costs, search=True)])
+            self.tables[n] = take(table, np.lexsort((table.point, table.row)))
+        return bool(rows)
+
+    def _next_rows(self, number: int) -> Ints:
+        """Rows of a layer whose array mappings are to be searched next, ascending."""
+        table, mapping_of = self.tables[number], self.steps[number].space.row_mapping
+        bounded = np.flatnonzero(table.point < 0)
+        one, two = self.limit.values(*self._whole_bounds(number))
+        order = bounded[np.lexsort((two[bounded], one[bounded]))]
+        mappings = list(dict.fromkeys(mapping_of[table.row[order]].tolist()))
+        most = max(SEARCHED_TOGETHER, int(len(mappings) * SHARE_TOGETHER))
+        chosen = np.isin(mapping_of[table.row[bounded]], mappings[:most])
+        return np.unique(table.row[bounded[chosen]])
 
     def _weighted(self, mixed: Sequence[Floats], time: Floats) -> tuple[LowerBounds, float]:
         """Bounds on energy (plus weighted time) and time, and the weight."""
@@ -275,8 +300,9 @@ class NetworkSearch:
         return step.space.best(hops, step.hop_costs, self.goal, self.num)
 
     def _kept_choices(self, number: int, state: Ints) -> tuple[Choices, Floats]:
-        """All schedules of a layer that may be within the limit."""
+        """All schedules of a layer that may be within the limit, as far as they are known."""
         step, table = self.steps[number], self.tables[number]
+        table = take(table, table.point >= 0)
         energy = step.space.energy(table, step.ifmap_hops(state.tolist()))
         distinct = step.space.distinct(table, energy, step.hop_costs, self.goal)
         return take(table, distinct), energy[distinct]
