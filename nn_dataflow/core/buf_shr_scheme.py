@@ -8,6 +8,7 @@ rotate or fetch data within it (docs/model/loop_blocking.md sections 6.1-6.3).
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple, overload
 
 import numpy as np
@@ -268,5 +269,6 @@ def _batch_group(node_region: NodeRegion, part: PartitionScheme) -> _Group:
     return _Group(bottom.dim * top.dim, nearer)
 
 
+@lru_cache(maxsize=1 << 16)
 def _group_of(node_region: NodeRegion, part: PartitionScheme, pae: int) -> _Group:
     return _Group(part.dim(pae), part.part_neighbor_dist(node_region, pae))

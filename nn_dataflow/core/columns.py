@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Records of arrays that share their first axis: selected and joined as one."""
+"""Records of arrays that share their first axis: selected, joined and compared as one."""
 
 from __future__ import annotations
 
@@ -10,7 +10,11 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from numpy.typing import NDArray
+
     R = TypeVar("R", bound=tuple[Any, ...])
+
+MAX_KEY = 2**62
 
 
 def take(record: R, rows: Any) -> R:
@@ -25,3 +29,38 @@ def join(records: Sequence[R]) -> R:
     make: Any = type(records[0])
     joined: R = make(*map(np.concatenate, zip(*records, strict=True)))
     return joined
+
+
+def row_keys(columns: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
+    """Number rows so that equal rows have equal numbers, in their lexicographic order.
+
+    Parameters
+    ----------
+    columns
+        Integers of all rows, (m,) each, first the one that counts most.
+
+    Examples
+    --------
+    >>> row_keys([np.array([2, 1, 2]), np.array([7, 9, 7])]).tolist()
+    [2, 1, 2]
+    """
+    key = np.zeros(len(columns[0]), dtype=np.int64)
+    count = 1
+    for column in columns:
+        low, high = int(column.min(initial=MAX_KEY)), int(column.max(initial=-MAX_KEY))
+        if low >= high:
+            continue
+        offset, num = column - low, high - low + 1
+        if num > MAX_KEY // count:
+            offset, num = _ranks(offset)
+        if num > MAX_KEY // count:
+            key, count = _ranks(key)
+        key = key * num + offset
+        count *= num
+    return key
+
+
+def _ranks(column: NDArray[np.int64]) -> tuple[NDArray[np.int64], int]:
+    """Number distinct values in ascending order, and count them."""
+    values, ranks = np.unique(column, return_inverse=True)
+    return ranks.reshape(-1), len(values)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .columns import row_keys
 from .node_work import N
 
 if TYPE_CHECKING:
@@ -38,13 +39,10 @@ def gen_groups(scheme: Ints, keys: Sequence[Ints]) -> Iterator[Ints]:
     int array (G, g)
         Item numbers of all groups of g items, ascending within each.
     """
-    order = np.lexsort((*keys, scheme))
-    change = np.zeros(order.size, dtype=bool)
-    change[:1] = True
-    for column in (scheme, *keys):
-        in_order = column[order]
-        change[1:] |= in_order[1:] != in_order[:-1]
-    first = np.flatnonzero(change)
+    group = row_keys([scheme, *keys])
+    order = np.argsort(group, kind="stable")
+    in_order = group[order]
+    first = np.flatnonzero(np.diff(in_order, prepend=in_order[:1] - 1))
     size = np.diff(first, append=order.size)
     for members in np.unique(size):
         yield order[first[size == members][:, None] + np.arange(members)]
@@ -77,6 +75,10 @@ def tree_hops(coord: Ints, start: Ints | None = None) -> Ints:
         near[:, :1] = 0
     else:
         near = start.copy()
+    if start is None and coord.shape[2] > 1:
+        shapes, which = _distinct_shapes(coord)
+        if shapes.shape[1] < coord.shape[1]:
+            return tree_hops(shapes)[which]
     groups = np.arange(len(near))
     length = np.zeros(len(near), dtype=np.int64)
     lacking = np.ones(near.shape, dtype=bool)
@@ -87,6 +89,16 @@ def tree_hops(coord: Ints, start: Ints | None = None) -> Ints:
         reached = np.abs(coord - coord[:, groups, node][:, :, None]).sum(axis=0)
         np.minimum(near, reached, out=near)
     return length
+
+
+def _distinct_shapes(coord: Ints) -> tuple[Ints, Ints]:
+    """Sets of nodes (2, G, g) that are not others moved elsewhere, and which of them each is."""
+    moved = coord - coord.min(axis=2, keepdims=True)
+    width = int(moved[1].max()) + 1
+    nodes = np.sort(moved[0] * width + moved[1], axis=1)
+    rows = np.ascontiguousarray(nodes).view(np.dtype((np.void, nodes.itemsize * nodes.shape[1])))
+    _, first, which = np.unique(rows.ravel(), return_index=True, return_inverse=True)
+    return moved[:, first], which.reshape(-1)
 
 
 def forward_filters(work: NodeWork, nearest: Ints) -> Ints:
@@ -121,11 +133,14 @@ def forward_ifmaps(work: NodeWork, placement: Placement, own: slice, transfer: I
         Transfer hops from each to every index.
     """
     at = _indices_with_work(work)
-    beg, end = work.ifm_boxes(at)
+    number, boxes = work.ifm_grid()
+    part = number[at]
+    beg, end = work.ifm_boxes(boxes)
+    box = row_keys([*beg, *end])  # different parts may read the same
     node = work.node[at]
     given = transfer[:, at[0], at[1]]
     hops = np.zeros((transfer.shape[0], transfer.shape[1]), dtype=np.int64)
-    for group in gen_groups(at[0], [*beg, *end]):
+    for group in gen_groups(at[0], [box[part]]):
         first = group[:, 0]
         length = tree_hops(work.coord[:, node[group]])
         for row, layout in enumerate(range(own.start, own.stop)):
@@ -133,7 +148,8 @@ def forward_ifmaps(work: NodeWork, placement: Placement, own: slice, transfer: I
             for shift in work.ifm_shifts:
                 offset = np.array([[0], [shift], [0], [0]])
                 which = np.full(first.size, layout)
-                words += placement.words_in(beg[:, first] + offset, end[:, first] + offset, which)
+                some = part[first]
+                words += placement.words_in(beg[:, some] + offset, end[:, some] + offset, which)
             nearest = given[row, group].min(axis=1)
             np.add.at(hops[row], at[0][first], nearest + words * length)
     return hops

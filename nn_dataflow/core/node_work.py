@@ -17,6 +17,8 @@ from .partition_array import range_parts
 from .partition_scheme import region_node_index
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from .layer import Layer
     from .node_region import NodeRegion
     from .partition_array import Bools, Ints, PartitionArray
@@ -165,11 +167,14 @@ class NodeWork:
 
     def ofm_boxes(self, at: tuple[Ints, ...] | Bools) -> tuple[Ints, Ints]:
         """Return the ofmap parts of selected indices as beginnings and ends, (4, M) each."""
-        return _boxes(self.ofm, self.ofm_id, at)
+        return _boxes(self.ofm, [index[at] for index in self.ofm_id])
 
-    def ifm_boxes(self, at: tuple[Ints, ...] | Bools) -> tuple[Ints, Ints]:
-        """Return the ifmap parts of selected indices, first channel block, (4, M) each."""
-        return _boxes(self.ifm, self.ifm_id, at)
+    def ifm_boxes(self, rows: Ints) -> tuple[Ints, Ints]:
+        """Return beginnings and ends, (4, M) each, of ifmap parts, first channel block.
+
+        `rows` (4, M) are those in the tables `ifm`, as from `ifm_grid`.
+        """
+        return _boxes(self.ifm, rows)
 
     def ifm_grid(self) -> tuple[Ints, Ints]:
         """Give a number to every distinct ifmap part of all schemes.
@@ -257,11 +262,9 @@ def window(layer: Layer) -> tuple[int, int]:
     raise TypeError(f"partition: layer must be a Conv or LocalRegion kind, got {layer!r}")
 
 
-def _boxes(
-    tables: tuple[Intervals, ...], ids: tuple[Ints, ...], at: tuple[Ints, ...] | Bools
-) -> tuple[Ints, Ints]:
-    rows = [index[at] for index in ids]
+def _boxes(tables: tuple[Intervals, ...], rows: Iterable[Ints]) -> tuple[Ints, Ints]:
+    pairs = list(zip(tables, rows, strict=True))
     return (
-        np.stack([table.beg[row] for table, row in zip(tables, rows, strict=True)]),
-        np.stack([table.end[row] for table, row in zip(tables, rows, strict=True)]),
+        np.stack([table.beg[row] for table, row in pairs]),
+        np.stack([table.end[row] for table, row in pairs]),
     )

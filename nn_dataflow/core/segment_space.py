@@ -204,24 +204,18 @@ class SegmentSpace:
         values = grid.symbols_of(position, schedules.value)
         seen, which = np.unique(columns, axis=0, return_inverse=True)
         which = which.reshape(-1)
-        none = np.zeros(0, dtype=np.int64)
-        found: list[tuple[Ints, Ints, Floats]] = [(none, none, np.zeros(0))]
+        found = [_NO_CHOICES]
         for number, row in enumerate(seen.tolist()):
             hops = layer.step.ifmap_hops(row[: len(sources)])
             known = np.array(row[len(sources) : -1], dtype=np.int64)
             fits = np.flatnonzero(((known < 0) | (values[:, axes] == known)).all(axis=1))
-            own = take(schedules, fits)
-            energy = own.cost + space.setting.cost.noc_hop * own.scale * hops[part[fits]]
-            kept = self._unbeaten_schedules(position, own, part[fits], energy)
-            old = np.flatnonzero(which == number)
-            found.append(
-                (
-                    np.repeat(old, len(kept)),
-                    np.tile(fits[kept], len(old)),
-                    np.tile(energy[kept], len(old)),
-                )
-            )
-        old, new, energy = (np.concatenate(column) for column in zip(*found, strict=True))
+            moves = schedules.scale[fits] * hops[part[fits]]
+            energy = schedules.cost[fits] + space.setting.cost.noc_hop * moves
+            found.append(_Choices(np.full(len(fits), number), fits, energy))
+        choices = join(found)
+        choices = take(choices, self._unbeaten_schedules(position, schedules, part, choices))
+        old, chosen = _pairs(which, choices.seen, len(seen))
+        new, energy = choices.schedule[chosen], choices.energy[chosen]
         extended = extend(
             states,
             position,
@@ -238,24 +232,25 @@ class SegmentSpace:
         return extended._replace(symbols=symbols)
 
     def _unbeaten_schedules(
-        self, position: int, schedules: Schedules, part: Ints, energy: Floats
+        self, position: int, schedules: Schedules, part: Ints, choices: _Choices
     ) -> Ints:
-        """Schedules of a layer that can be best from given places, whatever the other layers do."""
+        """Choices that can be best from their places, whatever the other layers do."""
         layer = self.layers[position]
-        equal = [schedules.value]
+        own, part = take(schedules, choices.schedule), part[choices.schedule]
+        equal = [choices.seen, own.value]
         if len(self.layers) > 1:
-            equal.append(schedules.bat)
+            equal.append(own.bat)
         if layer.role.producers:
-            equal.append(schedules.ifm if layer.role.is_conv else schedules.ofm)
+            equal.append(own.ifm if layer.role.is_conv else own.ofm)
         if layer.role.last_use >= 0:
-            equal.append(schedules.ofm)
+            equal.append(own.ofm)
         equal += [place[part] for place in (layer.chip, layer.memory) if place is not None]
-        less = [schedules.time, schedules.dram]
+        less = [own.time, own.dram]
         if self._has_limit:
-            less.append(-np.maximum(schedules.node, schedules.dram))
+            less.append(-np.maximum(own.node, own.dram))
         return unbeaten_rows(
             np.stack(equal, axis=1),
-            energy,
+            choices.energy,
             np.stack(less, axis=1),
             cost_first=self.goal.cost_first,
             num=self.goal.num,
@@ -306,6 +301,33 @@ class SegmentSpace:
             num=self.goal.num,
         )
         return take(points, kept)
+
+
+class _Choices(NamedTuple):
+    """Schedules of a layer for states that are alike in what it sees; axis 0 is the choice."""
+
+    seen: Ints  # (c,) number of the places and symbols that it sees
+    schedule: Ints  # (c,)
+    energy: Floats  # (c,) including the hops of the ifmaps
+
+
+_NO_CHOICES = _Choices(np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64), np.zeros(0))
+
+
+def _pairs(which: Ints, seen: Ints, num: int) -> tuple[Ints, Ints]:
+    """All pairs of states that see `which` (m,) and choices for what is `seen` (c,), of `num`.
+
+    Returns
+    -------
+    int arrays (pairs,)
+        States, and choices, ordered by what is seen, then by state.
+    """
+    states = np.argsort(which, kind="stable")
+    begin = np.searchsorted(seen, np.arange(num + 1))
+    count = np.diff(begin)[which[states]]
+    first = begin[which[states]]
+    offset = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
+    return np.repeat(states, count), np.repeat(first, count) + offset
 
 
 class _Allowance:

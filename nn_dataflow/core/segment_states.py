@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from .columns import take
+from .columns import row_keys, take
 from .ranking import levels
 from .segment_times import Handover, joint_batch_groups, node_time, start_and_end
 
@@ -25,10 +25,6 @@ if TYPE_CHECKING:
 
     Ints = NDArray[np.int64]
     Floats = NDArray[np.floating[Any]]
-
-# Rows that are compared all with all; more are compared one by one with those that are kept.
-MAX_TOGETHER = 256
-
 
 class Role(NamedTuple):
     """What a layer is in its segment.
@@ -237,36 +233,23 @@ def unbeaten_rows(
     """
     if len(cost) < 2:
         return np.arange(len(cost))
-    level = levels(cost)
-    _, group = np.unique(equal, axis=0, return_inverse=True)
-    group = group.reshape(-1)
-    order = np.lexsort((less.sum(axis=1), level, group))
-    ends = np.flatnonzero(np.diff(group[order])) + 1
-    kept = [
-        rows[_unbeaten(level[rows], less[rows], cost_first=cost_first, num=num)]
-        for rows in np.split(order, ends)
-    ]
-    return np.sort(np.concatenate(kept))
-
-
-def _unbeaten(level: Ints, less: NDArray[Any], *, cost_first: bool, num: int) -> Ints:
-    """Unbeaten rows of one group, which are ordered by energy, then by the sum of columns."""
-    if len(level) == 1:
-        return np.zeros(1, dtype=np.int64)
-    if cost_first:
-        level = level[: np.searchsorted(level, level[min(num, len(level)) - 1], "right")]
-        less = less[: len(level)]
-    if len(level) <= MAX_TOGETHER:
-        beats = (less[:, None] <= less[None]).all(axis=2)
+    level, key = levels(cost), row_keys(list(equal.T))
+    order = np.lexsort((less.sum(axis=1), level, key))
+    key, level = key[order], level[order]
+    columns = [column[order] for column in less.T]
+    num_beating = np.zeros(len(order), dtype=np.int64)
+    kept = []
+    left = np.arange(len(order))
+    while len(left):
+        # The first row left of each group stays: only rows before it could beat it.
+        is_first = np.diff(key[left], prepend=key[left[0]] - 1) > 0
+        kept.append(left[is_first])
+        first = left[is_first][np.cumsum(is_first) - 1]
+        beaten = np.ones(len(left), dtype=bool)
+        for column in columns:
+            beaten &= column[first] <= column[left]
         if cost_first:
-            beats |= level[:, None] < level
-        return np.flatnonzero(np.triu(beats, 1).sum(axis=0) < num)
-    kept: list[int] = []
-    for index in range(len(level)):
-        better = less[kept] <= less[index]
-        beaten = better.all(axis=1)
-        if cost_first:
-            beaten |= level[kept] < level[index]
-        if np.count_nonzero(beaten) < num:
-            kept.append(index)
-    return np.array(kept, dtype=np.int64)
+            beaten |= level[first] < level[left]
+        num_beating[left] += beaten
+        left = left[~is_first & (num_beating[left] < num)]
+    return np.sort(order[np.concatenate(kept)])

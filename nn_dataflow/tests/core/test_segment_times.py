@@ -17,7 +17,6 @@ from nn_dataflow.core.layer_table import Schedules
 from nn_dataflow.core.network import Network
 from nn_dataflow.core.pipeline_segment_timing import PipelineSegmentTiming
 from nn_dataflow.core.segment_states import (
-    MAX_TOGETHER,
     Role,
     States,
     extend,
@@ -367,15 +366,16 @@ def test_unbeaten_rows(rows, cost_first, num):
 
 @pytest.mark.parametrize("num", [1, 2])
 def test_many_rows(num):
-    """Those that are too many to be compared all with all."""
     random = np.random.default_rng(3)
-    size = 3 * MAX_TOGETHER
+    size = 1000
     cost, less = random.integers(0, 60, size).astype(float), random.integers(0, 60, (size, 3))
-    same = np.zeros((size, 1), dtype=np.int64)
+    same = random.integers(0, 2, (size, 2)) * 2**40
     kept = unbeaten_rows(same, cost, less, cost_first=False, num=num).tolist()
     numbered = [
-        (number, (0, one, tuple(columns)))
-        for number, (one, columns) in enumerate(zip(cost.tolist(), less.tolist(), strict=True))
+        (number, (tuple(group), one, tuple(columns)))
+        for number, (group, one, columns) in enumerate(
+            zip(same.tolist(), cost.tolist(), less.tolist(), strict=True)
+        )
     ]
     expected = [
         row[0] for row in numbered if not is_beaten(row, numbered, cost_first=False, num=num)
