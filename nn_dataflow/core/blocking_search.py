@@ -18,7 +18,7 @@ from nn_dataflow.util import prod
 
 from . import data_category_enum as de
 from . import loop_enum as le
-from .blocking_space import along, least_of_roles
+from .blocking_space import along
 from .buf_sharing import share
 from .loop_blocking_space import (
     CATEGORY_OF_LOOP,
@@ -28,6 +28,7 @@ from .loop_blocking_space import (
     canonical_order,
     first_order,
 )
+from .loop_prices import least_of_roles
 from .ranking import TIE
 
 if TYPE_CHECKING:

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """All loop blocking schemes of one nested loop description on one machine, with their costs.
 
-Decides what every factor triple of every loop costs in its role, so that a scheme's energy is a
-sum of three table entries, and which schemes of a box of triples the buffers hold
-(docs/model/loop_blocking.md section 11). The formulas are those of `BlockingModel`.
+Decides which cases there are and what they cost at least, and which schemes of a box of factor
+triples the buffers hold (docs/model/loop_blocking.md section 11). The formulas are those of
+`BlockingModel`.
 """
 
 from __future__ import annotations
@@ -12,32 +12,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import data_category_enum as de
 from . import loop_enum as le
 from . import mem_hier_enum as me
 from .blocking_model import REGF_ACCESS_WEIGHT
-from .loop_blocking_space import (
-    CATEGORY_OF_LOOP,
-    CONV_RELATED,
-    FREE,
-    LOCAL_REGION_CASES,
-    LOOP_OF_CATEGORY,
-    NUM_ORDERS,
-    STREAMED,
-    conv_cases,
-    conv_table,
-    local_region_table,
-    roles_of,
-)
+from .loop_blocking_space import FREE, LOOP_OF_CATEGORY, NUM_ORDERS, roles_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from .blocking_model import BlockingModel
-    from .cost import Cost
     from .loop_blocking_space import LoopTable, TopLoops
+    from .loop_prices import PriceList
 
     Ints = NDArray[np.int64]
     Floats = NDArray[np.float64]
@@ -53,18 +39,15 @@ class BlockingSpace:
 
     Parameters
     ----------
-    model
-        The access model.
-    cost
-        Energy per access and cycle.
+    prices
+        Costs of its loops.
     tops
         What is required of the top level.
 
     Attributes
     ----------
-    costs, stored, drams, buses
-        Per loop and entry of its table, for the category that is unrelated to the loop: energy
-        of its accesses, whether it lives in GBUF, words from DRAM, words from GBUF.
+    tables, costs, stored, drams, buses
+        Columns of the loops' prices (see `LoopPrices`), one per loop.
     fixed_cost
         Energy of accesses that all schemes have.
     case_costs, case_times
@@ -73,81 +56,35 @@ class BlockingSpace:
         The same for the whole space; `bound` is infinite if nothing fits.
     """
 
-    def __init__(self, model: BlockingModel, cost: Cost, tops: TopLoops = FREE) -> None:
+    def __init__(self, prices: PriceList, tops: TopLoops = FREE) -> None:
+        model, cost = prices.model, prices.cost
         nld, resource = model.nld, model.resource
         self.model = model
         self.idle = cost.idl_unit
         self.outer = tops.outer
-        counts = nld.loopcnt
-        if model.related == CONV_RELATED:
-            self.cases = conv_cases(model.may_pin, tops.outer)
-            self.tables = [
-                conv_table(counts[lpe], lpe, tops.factors[lpe], model.may_pin, tops.outer)
-                for lpe in range(le.NUM)
-            ]
-        else:
-            _check_local_region(model)
-            self.cases = LOCAL_REGION_CASES
-            self.tables = [
-                local_region_table(counts[lpe], tops.factors[lpe]) for lpe in range(le.NUM)
-            ]
+        self.cases = prices.cases(tops.outer)
         self.roles = [roles_of(self.cases, lpe) for lpe in range(le.NUM)]
-        self.costs: list[Floats] = []
-        self.stored: list[Bools] = []
-        self.drams: list[Floats] = []
-        self.buses: list[Floats] = []
-        for lpe, table in enumerate(self.tables):
-            self._price(lpe, table, cost)
+        columns = zip(
+            *(prices.of(lpe, tops.factors[lpe], tops.outer) for lpe in range(le.NUM)), strict=True
+        )
+        self.tables: Sequence[LoopTable]
+        self.costs: Sequence[Floats]
+        self.stored: Sequence[Bools]
+        self.drams: Sequence[Floats]
+        self.buses: Sequence[Floats]
+        self.least: Sequence[Floats]
+        self.tables, self.costs, self.stored, self.drams, self.buses, self.least, drams = columns
+        counts = nld.loopcnt
         bodies = counts[0] * counts[1] * counts[2] * model.num_nodes
         regf = zip(nld.unit_access[me.REGF], REGF_ACCESS_WEIGHT, strict=True)
         self.fixed_cost: float = cost.mem_hier[me.REGF] * sum(u * w for u, w in regf) * bodies
         self.proc_time = int(nld.unit_time * counts[0] * counts[1] * counts[2])
         self.flat_time = resource.array_bus_width == resource.dram_bandwidth == float("inf")
-        self.least = [least_of_roles(c, t) for c, t in zip(self.costs, self.tables, strict=True)]
         self.case_costs = self.over_cases(self.least) + self.fixed_cost
         self.bound = float(self.case_costs.min())
-        self.case_drams = self._case_drams()
+        self.case_drams = self._case_drams(drams)
         self.case_times = np.maximum(self.case_drams, self.proc_time)
         self.min_time = int(self.case_times.min())
-
-    def _price(self, lpe: int, table: LoopTable, cost: Cost) -> None:
-        """Cost, residence and traffic of the loop's category for every entry of its table."""
-        model = self.model
-        dce = CATEGORY_OF_LOOP[lpe]
-        top, gbuf = table.fetch[:, 0], table.fetch[:, 1]
-        stored = model.stored(dce, top, gbuf)
-        dram_access, gbuf_access, itcn_access = model.moved(dce, top, gbuf, stored)
-        near = model.on_chip[dce]
-        outer = near * cost.mem_hier[me.GBUF] + (1 - near) * cost.mem_hier[me.DRAM]
-        total = (
-            outer * dram_access
-            + cost.mem_hier[me.GBUF] * gbuf_access
-            + cost.mem_hier[me.ITCN] * itcn_access
-        )
-        useless = self._alone_too_large(lpe, table)
-        if near:
-            useless |= top > 1
-        if model.may_pin and dce == de.FIL:
-            filters = np.array([role.filters for role in self.roles[lpe][0]])[table.role]
-            useless |= (filters == STREAMED) & stored
-        self.costs.append(np.where(useless, np.inf, total))
-        self.stored.append(stored)
-        self.drams.append(dram_access - dram_access * near)
-        self.buses.append(gbuf_access)
-
-    def _alone_too_large(self, lpe: int, table: LoopTable) -> Bools:
-        """Entries that fit no buffer even where the other loops are trivial."""
-        model = self.model
-        gbuf: Any = 0
-        regf: Any = 0
-        for dce, related in enumerate(model.related):
-            units, inner = (table.block, table.ts[:, 2]) if lpe in related else (1, 1)
-            if not model.may_bypass[dce] or model.forced[dce]:
-                gbuf = gbuf + model.gbuf_words(dce, units)
-            regf = regf + model.nld.usize_regf[dce] * inner
-        resource = model.resource
-        too_large: Bools = (regf > resource.size_regf) | (gbuf > resource.size_gbuf)
-        return too_large | np.zeros(len(table.role), dtype=bool)
 
     def over_cases(self, least: Sequence[Floats]) -> Floats:
         """Sum over loops of a value of the loop's role, for every case."""
@@ -156,13 +93,11 @@ class BlockingSpace:
             total = total + least[lpe][self.roles[lpe][1]]
         return total
 
-    def _case_drams(self) -> Ints:
-        """Least cycles of the memory per case."""
+    def _case_drams(self, least: Sequence[Floats]) -> Ints:
+        """Least cycles of the memory per case, from the least words per role."""
         if self.flat_time:
             return np.zeros(len(self.cases), dtype=np.int64)
-        drams = self.over_cases(
-            [least_of_roles(c, t) for c, t in zip(self.drams, self.tables, strict=True)]
-        )
+        drams = self.over_cases(least)
         drams = np.where(np.isfinite(drams), drams * (1 - ROUNDING), 0.0)
         cycles: Ints = self.model.dram_cycles(drams)
         return cycles
@@ -227,19 +162,3 @@ class BlockingSpace:
 def along(lpe: int, column: NDArray[Any]) -> NDArray[Any]:
     """Lay a column of one loop along its axis of the box of three loops."""
     return column.reshape([-1 if axis == lpe else 1 for axis in range(le.NUM)])
-
-
-def least_of_roles(column: Floats, table: LoopTable) -> Floats:
-    """Least entry per role, infinite for a role without entries."""
-    least = np.full(len(table.start), np.inf)
-    least[table.filled] = np.minimum.reduceat(column, table.start[table.filled])
-    return least
-
-
-def _check_local_region(model: BlockingModel) -> None:
-    """Refuse data loops that are neither those of CONV nor of local-region layers."""
-    if model.nld.loopcnt[le.IFM] != 1 or not set(model.related) <= {(), (le.OFM, le.BAT)}:
-        raise ValueError(
-            f"NestedLoopDesc: data_loops {model.nld.data_loops} must be those of a CONV layer, "
-            "or of a local-region layer with a single trip of the input channel loop"
-        )

@@ -174,8 +174,10 @@ class LayerTable:
     def wanted(self, column: int) -> Job | None:
         """The search without which `refine` cannot go on, if there is any."""
         number = self._next(column)
-        if number is None or self._is_cheap(number):
-            return None
+        return None if number is None or self._is_cheap(number) else self._job(number)
+
+    def _job(self, number: int) -> Job | None:
+        """The search of an array mapping under the constraint, unless that was done."""
         mapping = self._space.under(number, self.tops)
         hop_costs = self.bounds.step.hop_costs[number]
         return None if mapping.knows(hop_costs) else (mapping, hop_costs, self._space.effort)
@@ -185,6 +187,24 @@ class LayerTable:
         is_known = number in self._under or self.tops == FREE
         return not is_known and not self._space.mappings[number].solved
 
+    def jobs(self, may_matter: Callable[[Floats], Bools]) -> list[Job]:
+        """Bound array mappings that may matter under the constraint; give the searches needed."""
+        while True:
+            numbers = self._may_matter(may_matter)
+            cheap = [number for number in numbers if self._is_cheap(number)]
+            if not cheap:
+                jobs = map(self._job, numbers)
+                return [job for job in jobs if job is not None]
+            for number in cheap:
+                self._look_at(number)
+
+    def _may_matter(self, may_matter: Callable[[Floats], Bools]) -> list[int]:
+        """Array mappings that were not searched under the constraint and may matter."""
+        rows = np.flatnonzero(np.isfinite(self._lower[:, COST]))
+        rows = rows[may_matter(self._lower[rows])]
+        numbers: list[int] = np.unique(self._space.row_mapping[rows]).tolist()
+        return numbers
+
     def search(self, may_matter: Callable[[Floats], Bools]) -> Schedules:
         """Search all array mappings of which bounds may matter; give the schedules that may.
 
@@ -193,13 +213,9 @@ class LayerTable:
         may_matter
             Tells it of metrics, (n, k) to (n,).
         """
-        while True:
-            rows = np.flatnonzero(np.isfinite(self._lower[:, COST]))
-            rows = rows[may_matter(self._lower[rows])]
-            if not len(rows):
-                break
-            for mapping in np.unique(self._space.row_mapping[rows]).tolist():
-                self._look_at(mapping)
+        self.jobs(may_matter)
+        for number in self._may_matter(may_matter):
+            self._look_at(number)
         self._find_least()
         kept = [
             take(found, may_matter(metric))

@@ -21,6 +21,7 @@ from .columns import take
 from .loop_blocking_scheme import LoopBlockingScheme
 from .loop_blocking_solver import gen_loopblocking_gbuf_reside
 from .loop_blocking_space import CONV_RELATED, canonical_order
+from .loop_prices import PriceList
 from .ranking import goal_order
 from .search_effort import SearchEffort
 
@@ -131,7 +132,7 @@ def gen_loopblocking(
         points = solved_points(model, cost, options)
         points = take(points, allowed_schemes(points, tops))
     else:
-        space = BlockingSpace(model, cost, tops)
+        space = BlockingSpace(PriceList(model, cost), tops)
         no_hops = (0.0,) * de.NUM
         points = frontier(space, no_hops, options.opt_goal, options.ntops, SearchEffort())
     evaluation = model.evaluate(points.bl_ts, points.bl_ords, points.keep_filters)

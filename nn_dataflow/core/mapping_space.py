@@ -18,6 +18,7 @@ from .blocking_space import BlockingSpace
 from .columns import take
 from .loop_blocking import allowed_schemes, solved_points, solves
 from .loop_blocking_space import FREE
+from .loop_prices import PriceList
 from .search_effort import SearchEffort
 from .segment_times import group_counts
 
@@ -83,6 +84,8 @@ class MappingSpace:
         resource, cost, options, near_ifmaps, _ = setting
         self.model = BlockingModel(nld, resource, options, bufshr, near_ifmaps)
         self.solved = solves(self.model, options)
+        if not self.solved:
+            self._prices = PriceList(self.model, cost)
         self.op_cost: float = cost.mac_op * nld.total_ops() * self.model.num_nodes
         self.min_fetch = (0 if self.model.may_pin else 1, 1, 1)
         self._require(FREE)
@@ -112,7 +115,7 @@ class MappingSpace:
             self.bound = float(points.cost.min(initial=np.inf)) + self.op_cost
             self.min_time = int(points.time.min(initial=2**62))
         else:
-            self.space = BlockingSpace(self.model, cost, tops)
+            self.space = BlockingSpace(self._prices, tops)
             self.bound = self.space.bound + self.op_cost
             self.min_time = self.space.min_time
 

@@ -207,7 +207,7 @@ class NetworkSearch:
             for n, own in rows.items()
             for mapping in self.steps[n].space.unknown(own, self.steps[n].hop_costs)
         ]
-        self.workers.search(list(dict.fromkeys(jobs)))
+        self.workers.search(jobs)
         for n, own in rows.items():
             step, table = self.steps[n], self.tables[n]
             others = take(table, ~np.isin(table.row, own))

@@ -36,6 +36,13 @@ if TYPE_CHECKING:
 # Prefixes kept per position by passes that look for a better limit.
 GUIDED_PREFIXES = 16
 
+# Its first limit: this share of the way from the lower bound to what was found so far.
+FIRST_SHARE = 1 / 32
+
+# Combinations of constraints of segments that such a pass looks at, and the last one, at most.
+GUIDED_COMBINATIONS = 1 << 10
+MAX_COMBINATIONS = 1 << 12
+
 
 class Prefixes(NamedTuple):
     """Schedules of the layers up to a position; axis 0 is the schedule."""
@@ -78,7 +85,8 @@ class PipelineSearch:
     Attributes
     ----------
     num_dropped
-        Prefixes and partial schedules of segments given up for their number.
+        Combinations, partial schedules of segments and prefixes given up for their number, though
+        they may be as good as what was found.
     """
 
     def __init__(
@@ -103,14 +111,15 @@ class PipelineSearch:
         self.paths = SegmentPaths(edges, num_layers, self.limit, workers)
         self.tables: list[SegmentPoints] = []
         self._numbers: dict[int, int] = {}
-        self._dropped = 0
+        self._dropped = self._num_given_up = 0
         self._combinations: dict[int, Ints] = {}
+        self._looked_at = self.limit.keys
 
     @property
     def num_dropped(self) -> int:
         """Prefixes and partial schedules given up, without a proof that they are of no use."""
         inside = sum(space.num_dropped for space in self.paths.spaces)
-        return self._dropped + self.paths.num_given_up + inside
+        return self._dropped + self._num_given_up + inside
 
     def run(self, progress: Callable[[int, int, str], None]) -> list[tuple[int, list[Chosen]]]:
         """Find the best schedules: place of the input and segments in order, best first.
@@ -121,16 +130,35 @@ class PipelineSearch:
         likely = self.paths.likely()
         if not any(map(len, likely)):
             return []
-        guided = self._pass(likely, GUIDED_PREFIXES)
-        self._lower_limit(guided)
-        alive = self.paths.settled()
-        for space in self.paths.spaces:
-            space.forget_points()
-        # What the next pass finds holds for the last one too: its limit is only lower.
-        better = self._pass(alive, GUIDED_PREFIXES)
+        guided = self._first(likely)
+        settled = self.paths.settled()
+        few = self.paths.best(settled, GUIDED_COMBINATIONS)
+        better = self._pass(few, GUIDED_PREFIXES, self.limit)
         self._lower_limit(better)
-        exact = self._pass(alive, MAX_PREFIXES)
+        many = few
+        if _count(few) < _count(settled):
+            both = zip(settled, self.paths.alive(), strict=True)
+            many = self.paths.best([np.intersect1d(*pair) for pair in both], MAX_COMBINATIONS)
+        exact = self._pass(many, MAX_PREFIXES, self.limit)
+        self._lower_limit(exact)
+        still = zip(self.paths.alive(), many, strict=True)
+        self._num_given_up = _count([np.setdiff1d(*both) for both in still])
         return self._best([guided, better, exact])
+
+    def _first(self, alive: Sequence[Ints]) -> list[Prefixes]:
+        """Find a good schedule among a few combinations, and lower the limit.
+
+        Limits that are close to the lower bound are tried first: the closer, the fewer schedules
+        there are to look at.
+        """
+        share = FIRST_SHARE
+        while True:
+            limit = self.limit.between(self.paths.least_keys(), share) if share < 1 else self.limit
+            found = self._pass(alive, GUIDED_PREFIXES, limit)
+            if share >= 1 or len(found[-1].cost) >= self.goal.num:
+                self._lower_limit(found)
+                return found
+            share *= 2
 
     def count(self, effort: SearchEffort) -> None:
         """Add what was looked at."""
@@ -142,10 +170,17 @@ class PipelineSearch:
         )
         effort.prefixes_dropped += self.num_dropped
 
-    def _pass(self, alive: Sequence[Ints], most: int) -> list[Prefixes]:
+    def _pass(self, alive: Sequence[Ints], most: int, limit: SearchLimit) -> list[Prefixes]:
         """Extend prefixes by segments, position by position; give those at every position."""
         rests = self._rests_of_spaces(alive)
-        self._combinations = self._of_spaces(alive)
+        before, self._combinations = self._combinations, self._of_spaces(alive)
+        for space in self.paths.spaces:
+            key = id(space)
+            # With fewer or as many combinations, and a lower limit, what was found holds still.
+            more = not np.isin(self._combinations[key], before.get(key, ())).all()
+            if more or limit.keys > self._looked_at:
+                space.forget_points()
+        self._looked_at = limit.keys
         num_columns = self.num_layers + 1
         starts = np.arange(self.num_starts)
         places = np.full((self.num_starts, num_columns), -1, dtype=np.int64)
@@ -161,7 +196,7 @@ class PipelineSearch:
             found = [
                 extended
                 for number in by_end[end]
-                for extended in self._extended(history, number, rests)
+                for extended in self._extended(history, number, rests, limit)
             ]
             history.append(
                 self._kept(end, join(found), most) if found else _no_prefixes(num_columns)
@@ -188,6 +223,7 @@ class PipelineSearch:
         history: Sequence[Prefixes],
         number: int,
         rests: dict[int, LowerBounds],
+        limit: SearchLimit,
     ) -> list[Prefixes]:
         """Extensions of prefixes by a segment."""
         edge = self.edges[number]
@@ -203,10 +239,11 @@ class PipelineSearch:
                 self._combinations[key],
                 places,
                 rests[key],
-                self.limit,
+                limit,
+                self.paths.workers,
             )
             extended = self._joined(before, group, number, points)
-            kept = self._may_matter(extended, edge.end)
+            kept = limit.within(self._whole_bounds(extended, edge.end), self.paths.weight)
             if kept.any():
                 found.append(take(extended, kept))
         return found
@@ -244,9 +281,6 @@ class PipelineSearch:
             found.time + onward.time[end],
             found.cost + self.paths.weight * found.time + onward.mixed[end],
         )
-
-    def _may_matter(self, found: Prefixes, end: int) -> Bools:
-        return self.limit.within(self._whole_bounds(found, end), self.paths.weight)
 
     def _kept(self, end: int, found: Prefixes, most: int) -> Prefixes:
         """Prefixes that not enough others of equal places beat, at most so many."""
@@ -294,6 +328,10 @@ class PipelineSearch:
             )
             position, index = self.edges[edge].begin, int(prefixes.prev[index])
         return index, tuple(chosen[::-1])
+
+
+def _count(combinations: Sequence[Ints]) -> int:
+    return sum(map(len, combinations))
 
 
 def _no_prefixes(num_columns: int) -> Prefixes:

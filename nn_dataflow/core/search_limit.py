@@ -8,6 +8,7 @@ says more than those on each of them.
 
 from __future__ import annotations
 
+from copy import copy
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -63,6 +64,21 @@ class SearchLimit:
         if keys < self.keys:
             self.keys = keys
             self.cost, self.time = float(cost[worst]), float(time[worst])
+
+    def between(self, least: tuple[float, float], share: float) -> SearchLimit:
+        """Return a limit that lies between the one and ranking keys that nothing is below.
+
+        Parameters
+        ----------
+        least
+            Lower bounds on the ranking keys.
+        share
+            How far the limit is from them, of the way to this one.
+        """
+        limit = copy(self)
+        if self.keys[0] < float("inf"):
+            limit.keys = (least[0] + share * (self.keys[0] - least[0]), float("inf"))
+        return limit
 
     @property
     def weight(self) -> float:

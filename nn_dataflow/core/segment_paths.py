@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     Ints = NDArray[np.int64]
     Floats = NDArray[np.floating[Any]]
+    Bools = NDArray[np.bool_]
 
 # Combinations of constraints that are looked at together.
 MAX_TOGETHER = 64
@@ -62,8 +63,6 @@ class SegmentPaths:
         Per position: what leads from it to the end costs at least.
     num_searched
         Searches of array mappings asked for.
-    num_given_up
-        Combinations given up for their number.
     """
 
     def __init__(
@@ -78,7 +77,6 @@ class SegmentPaths:
         for space in self.spaces:
             space.bounds.set_weight(self.weight)
         self.num_searched = 0
-        self.num_given_up = 0
         self._by_end = sorted(range(len(edges)), key=lambda n: edges[n].end)
         self._by_begin = sorted(range(len(edges)), key=lambda n: -edges[n].begin)
         self.rest: list[LowerBounds] = []
@@ -160,10 +158,15 @@ class SegmentPaths:
         if any(changed):
             return True
         jobs = [job for space, number in combinations for job in space.bounds.wanted(number)]
-        distinct = list({job[:2]: job for job in jobs}.values())
-        self.workers.search(distinct)
-        self.num_searched += len(distinct)
+        self.num_searched += self.workers.search(jobs)
         return bool(jobs)
+
+    def least_keys(self) -> tuple[float, float]:
+        """Lower bounds on the ranking keys of all schedules."""
+        self._reach(self._edge_bounds())
+        least = LowerBounds(*(column[:1] for column in self.onward))
+        one, two = self.limit.values(least, self.weight)
+        return float(one[0]), float(two[0])
 
     def alive(self) -> list[Ints]:
         """Combinations of every segment that may be within the limit."""
@@ -181,40 +184,58 @@ class SegmentPaths:
 
         Those of the best bounds come first. Beyond a number of searches, the others are given up.
         """
-        settled: set[tuple[int, int]] = set()
+        settled = [np.zeros(len(space.bounds.lower().cost), dtype=bool) for space in self.spaces]
         while True:
             alive = self.alive()
-            best = self._best_open(alive, settled)
+            whole = [
+                np.where(known, np.inf, values)
+                for known, values in zip(settled, self._whole(alive), strict=True)
+            ]
+            best = self._best(whole, MAX_TOGETHER)
             if not best:
                 return alive
             if self.num_searched > MAX_SEARCHED:
-                return self._without_open(alive, settled)
-            if not self._refined(best):
-                settled.update((id(space), number) for space, number in best)
+                return self._only(alive, settled)
+            if not self._refined([(self.spaces[space], number) for space, number in best]):
+                for space, number in best:
+                    settled[space][number] = True
 
-    def _best_open(
-        self, alive: Sequence[Ints], settled: set[tuple[int, int]]
-    ) -> list[tuple[SegmentSpace, int]]:
-        """Combinations that are not settled, of the best bounds of whole schedules."""
-        whole: dict[tuple[int, int], float] = {}
-        order = {id(space): number for number, space in enumerate(self.spaces)}
+    def best(self, alive: Sequence[Ints], most: int) -> list[Ints]:
+        """Of some combinations per segment those `most` of the best bounds of whole schedules."""
+        whole = self._whole(alive)
+        if sum(np.isfinite(values).sum() for values in whole) <= most:
+            return list(alive)
+        kept = [np.zeros(len(values), dtype=bool) for values in whole]
+        for space, number in self._best(whole, most):
+            kept[space][number] = True
+        return self._only(alive, kept)
+
+    def _whole(self, alive: Sequence[Ints]) -> list[Floats]:
+        """Least bound of whole schedules with each combination of every space, or infinity."""
+        values = {id(space): space.bounds.lower()[self._guiding] for space in self.spaces}
+        whole = {key: np.full(len(own), np.inf) for key, own in values.items()}
         for edge, rest, combinations in zip(self.edges, self.rest, alive, strict=True):
-            values = edge.space.bounds.lower()[self._guiding][combinations] + rest[self._guiding]
-            for number, value in zip(combinations.tolist(), values.tolist(), strict=True):
-                if (id(edge.space), number) not in settled:
-                    key = order[id(edge.space)], number
-                    whole[key] = min(value, whole.get(key, value))
-        best = sorted(whole, key=lambda key: (whole[key], key))[:MAX_TOGETHER]
-        return [(self.spaces[space], number) for space, number in best]
+            key = id(edge.space)
+            least = values[key][combinations] + rest[self._guiding]
+            whole[key][combinations] = np.minimum(whole[key][combinations], least)
+        return list(whole.values())
 
-    def _without_open(self, alive: Sequence[Ints], settled: set[tuple[int, int]]) -> list[Ints]:
-        """Only the combinations that are settled, and all of segments of one layer."""
-        kept = []
+    @staticmethod
+    def _best(whole: Sequence[Floats], most: int) -> list[tuple[int, int]]:
+        """Space and number of the `most` combinations of the least finite values."""
+        space = np.repeat(np.arange(len(whole)), [len(values) for values in whole])
+        number = np.concatenate([np.arange(len(values)) for values in whole])
+        every = np.concatenate(whole)
+        best = np.argsort(every, kind="stable")[:most]
+        best = best[np.isfinite(every[best])]
+        return list(zip(space[best].tolist(), number[best].tolist(), strict=True))
+
+    def _only(self, alive: Sequence[Ints], kept: Sequence[Bools]) -> list[Ints]:
+        """Only the combinations that are `kept`, per space, and all of segments of one layer."""
+        by_space = {id(space): own for space, own in zip(self.spaces, kept, strict=True)}
+        chosen = []
         for edge, combinations in zip(self.edges, alive, strict=True):
             several = len(edge.space.layers) > 1
-            known = [
-                n for n in combinations.tolist() if not several or (id(edge.space), n) in settled
-            ]
-            self.num_given_up += len(combinations) - len(known)
-            kept.append(np.array(known, dtype=np.int64))
-        return kept
+            own = combinations[by_space[id(edge.space)][combinations]] if several else combinations
+            chosen.append(own)
+        return chosen

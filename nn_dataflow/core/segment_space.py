@@ -20,14 +20,15 @@ from .segment_bounds import SegmentBounds
 from .segment_states import States, extend, unbeaten_rows, unbeaten_states
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
     from .constraint_grid import ConstraintGrid
-    from .layer_table import Schedules
+    from .layer_table import LayerTable, Schedules
     from .search_limit import SearchLimit
     from .segment_bounds import SegmentGoal, SegmentLayer
+    from .workers import Workers
 
     Ints = NDArray[np.int64]
     Floats = NDArray[np.floating[Any]]
@@ -104,6 +105,7 @@ class SegmentSpace:
         places: tuple[int, ...],
         rest: LowerBounds,
         limit: SearchLimit,
+        workers: Workers,
     ) -> SegmentPoints:
         """Schedules that can be best.
 
@@ -116,9 +118,11 @@ class SegmentSpace:
         rest, limit
             What layers outside of the segment cost at least, (r,) for several positions in the
             network; schedules beyond the limit at all of them are left out.
+        workers
+            Where array mappings are searched.
         """
         if places not in self._points:
-            allowance = _Allowance(self, rest, limit)
+            allowance = _Allowance(self, rest, limit, workers)
             begin = 0
             found = []
             for grid in self.grids:
@@ -164,13 +168,18 @@ class SegmentSpace:
             rest = total - self.bounds.least(grid, position)
         others = grid.least_of(position, np.where(is_alive[..., None], rest, np.inf))
         times = grid.least_of(position, np.where(is_alive, longest, np.inf))
-        found = [NO_SCHEDULES]
+        wanted: list[tuple[int, LayerTable, Callable[[Floats], Bools]]] = []
         for value, tops in grid.values_of(position):
-            rest, time = others[value], times[value]
-            if np.isfinite(time):
-                table = self.bounds.table(position, tops)
-                own = table.search(partial(allowance.metric, others=rest, longest=float(time)))
-                found.append(own._replace(value=np.full(len(own.cost), value)))
+            if np.isfinite(times[value]):
+                may_matter = partial(
+                    allowance.metric, others=others[value], longest=float(times[value])
+                )
+                wanted.append((value, self.bounds.table(position, tops), may_matter))
+        allowance.workers.search([job for _, table, within in wanted for job in table.jobs(within)])
+        found = [NO_SCHEDULES]
+        for value, table, within in wanted:
+            own = table.search(within)
+            found.append(own._replace(value=np.full(len(own.cost), value)))
         return join(found)
 
     def _later(self, grid: ConstraintGrid, position: int, states: States) -> Floats:
@@ -204,15 +213,15 @@ class SegmentSpace:
         values = grid.symbols_of(position, schedules.value)
         seen, which = np.unique(columns, axis=0, return_inverse=True)
         which = which.reshape(-1)
-        found = [_NO_CHOICES]
+        seen_by = [_NO_CHOICES]
         for number, row in enumerate(seen.tolist()):
             hops = layer.step.ifmap_hops(row[: len(sources)])
             known = np.array(row[len(sources) : -1], dtype=np.int64)
             fits = np.flatnonzero(((known < 0) | (values[:, axes] == known)).all(axis=1))
             moves = schedules.scale[fits] * hops[part[fits]]
-            energy = schedules.cost[fits] + space.setting.cost.noc_hop * moves
-            found.append(_Choices(np.full(len(fits), number), fits, energy))
-        choices = join(found)
+            cost = schedules.cost[fits] + space.setting.cost.noc_hop * moves
+            seen_by.append(_Choices(np.full(len(fits), number), fits, cost))
+        choices = join(seen_by)
         choices = take(choices, self._unbeaten_schedules(position, schedules, part, choices))
         old, chosen = _pairs(which, choices.seen, len(seen))
         new, energy = choices.schedule[chosen], choices.energy[chosen]
@@ -333,10 +342,13 @@ def _pairs(which: Ints, seen: Ints, num: int) -> tuple[Ints, Ints]:
 class _Allowance:
     """What schedules of a segment may cost, given what is outside of it."""
 
-    def __init__(self, space: SegmentSpace, rest: LowerBounds, limit: SearchLimit) -> None:
+    def __init__(
+        self, space: SegmentSpace, rest: LowerBounds, limit: SearchLimit, workers: Workers
+    ) -> None:
         self.space = space
         self.rest = rest
         self.limit = limit
+        self.workers = workers
 
     def metric(self, own: Floats, others: Floats, longest: float) -> Bools:
         """Which schedules of a layer may matter.

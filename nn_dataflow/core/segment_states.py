@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     Ints = NDArray[np.int64]
     Floats = NDArray[np.floating[Any]]
 
+
 class Role(NamedTuple):
     """What a layer is in its segment.
 

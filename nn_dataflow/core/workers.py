@@ -12,7 +12,7 @@ import warnings
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from concurrent.futures import Executor
 
     from typing_extensions import Self
@@ -55,14 +55,18 @@ class Workers:
             self._own.shutdown(cancel_futures=True)
             self._own = None
 
-    def search(self, jobs: Sequence[Job]) -> None:
-        """Search array mappings, given with hop costs and the effort that they count for."""
+    def search(self, jobs: Iterable[Job]) -> int:
+        """Search array mappings, given with hop costs and the effort that they count for.
+
+        Returns how many there were, equal ones counted once.
+        """
+        jobs = list({job[:2]: job for job in jobs}.values())
         self._num_asked += len(jobs)
         executor = self._executor()
         if executor is None or len(jobs) < CHUNK:
             for mapping, hop_costs, effort in jobs:
                 mapping.points(hop_costs, effort)
-            return
+            return len(jobs)
         tasks = [mapping.job(hop_costs) for mapping, hop_costs, _ in jobs]
         chunks = [tasks[i : i + CHUNK] for i in range(0, len(tasks), CHUNK)]
         with warnings.catch_warnings():
@@ -73,6 +77,7 @@ class Workers:
         for (mapping, hop_costs, effort), (points, spent) in zip(jobs, found, strict=True):
             mapping.put(hop_costs, points)
             effort.add(spent)
+        return len(jobs)
 
     def _executor(self) -> Executor | None:
         few = self._own is None and self._num_asked < MIN_JOBS

@@ -22,6 +22,7 @@ from nn_dataflow.core.loop_blocking import gen_loopblocking, skip_conv
 from nn_dataflow.core.loop_blocking_scheme import LoopBlockingScheme
 from nn_dataflow.core.loop_blocking_solver import gen_loopblocking_gbuf_reside
 from nn_dataflow.core.loop_blocking_space import FREE, TopLoops
+from nn_dataflow.core.loop_prices import PriceList
 from nn_dataflow.core.scheduling_constraint import (
     SchedulingConstraint,
     SchedulingConstraintLayerPipeline,
@@ -134,7 +135,7 @@ def outline(bl_ts, bl_ords):
 
 def search(case, hop_costs=NO_HOPS, goal="e", num=1):
     nld, resource, options, cost, tops = case
-    space = BlockingSpace(BlockingModel(nld, resource, options), cost, tops)
+    space = BlockingSpace(PriceList(BlockingModel(nld, resource, options), cost), tops)
     effort = SearchEffort()
     return frontier(space, hop_costs, goal, num, effort), effort
 
@@ -266,7 +267,7 @@ def test_block_size_does_not_matter(case, hops, goal, num):
 def test_bounds_are_admissible(case, goal, num):
     """No scheme kept is below the bounds of the space."""
     nld, resource, options, cost, tops = case
-    space = BlockingSpace(BlockingModel(nld, resource, options), cost, tops)
+    space = BlockingSpace(PriceList(BlockingModel(nld, resource, options), cost), tops)
     points = frontier(space, NO_HOPS, goal, num, SearchEffort())
     assert (points.cost >= space.bound * (1 - 1e-9)).all()
     assert (points.time >= space.min_time).all()
@@ -298,7 +299,7 @@ def test_the_best_are_kept_with_moves_between_nodes(goal, share, data):
     nld, resource, options, cost, bufshr = data.draw(group_searches(share=share))
     share_cost = data.draw(st.sampled_from((0, 0.01, 1, 10, 1000)))
     limit, within = data.draw(hop_limits())
-    space = BlockingSpace(BlockingModel(nld, resource, options, bufshr), cost)
+    space = BlockingSpace(PriceList(BlockingModel(nld, resource, options, bufshr), cost))
     points = frontier(space, limit, goal, num, SearchEffort(), share_cost)
     groups = sharing.groups_of(bufshr)
     rows = []

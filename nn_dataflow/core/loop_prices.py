@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What the factor triples of every loop cost in their roles.
+
+Decides the share of a loop in the cost of a loop blocking scheme: that of the data category that
+is unrelated to it, so that a scheme's energy is a sum of three table entries
+(docs/model/loop_blocking.md section 11). The formulas are those of `BlockingModel`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from . import data_category_enum as de
+from . import loop_enum as le
+from . import mem_hier_enum as me
+from .loop_blocking_space import (
+    CATEGORY_OF_LOOP,
+    CONV_RELATED,
+    LOCAL_REGION_CASES,
+    STREAMED,
+    conv_cases,
+    conv_table,
+    local_region_table,
+    roles_of,
+)
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from .blocking_model import BlockingModel
+    from .cost import Cost
+    from .loop_blocking_space import Case, LoopTable
+
+    Floats = NDArray[np.float64]
+    Bools = NDArray[np.bool_]
+
+
+class LoopPrices(NamedTuple):
+    """Costs of one loop, for the category that is unrelated to it; axis 0 is the table's entry."""
+
+    table: LoopTable
+    cost: Floats  # (n,) energy of its accesses, infinite where no scheme is useful
+    stored: Bools  # (n,) whether it lives in GBUF
+    dram: Floats  # (n,) words from DRAM
+    bus: Floats  # (n,) words from GBUF
+    least: Floats  # (roles,) least energy
+    least_dram: Floats  # (roles,) least words from DRAM
+
+
+class PriceList:
+    """Costs of the loops of one nested loop description on one machine, found when asked for.
+
+    Requirements on the top level that agree in a loop share its costs.
+
+    Parameters
+    ----------
+    model
+        The access model.
+    cost
+        Energy per access and cycle.
+
+    Raises
+    ------
+    ValueError
+        If the data loops are neither those of CONV nor of local-region layers.
+    """
+
+    def __init__(self, model: BlockingModel, cost: Cost) -> None:
+        self.model = model
+        self.cost = cost
+        self._is_conv = model.related == CONV_RELATED
+        if not self._is_conv:
+            _check_local_region(model)
+        self._known: dict[tuple[int, int, tuple[int, ...]], LoopPrices] = {}
+
+    def cases(self, outer: tuple[int, ...]) -> tuple[Case, ...]:
+        """Cases of the space, with loops that must be the `outer` ones at the top."""
+        return conv_cases(self.model.may_pin, outer) if self._is_conv else LOCAL_REGION_CASES
+
+    def of(self, lpe: int, top: int, outer: tuple[int, ...]) -> LoopPrices:
+        """Costs of a loop with a required top factor (0: any) and outer loops at the top."""
+        key = lpe, top, outer
+        if key not in self._known:
+            self._known[key] = self._find(*key)
+        return self._known[key]
+
+    def _find(self, lpe: int, top: int, outer: tuple[int, ...]) -> LoopPrices:
+        model = self.model
+        count = model.nld.loopcnt[lpe]
+        if self._is_conv:
+            table = conv_table(count, lpe, top, model.may_pin, outer)
+        else:
+            table = local_region_table(count, top)
+        dce = CATEGORY_OF_LOOP[lpe]
+        outermost, gbuf = table.fetch[:, 0], table.fetch[:, 1]
+        stored = model.stored(dce, outermost, gbuf)
+        words = model.moved(dce, outermost, gbuf, stored)
+        cost = np.where(self._useless(lpe, table, stored, outer), np.inf, self._energy(dce, words))
+        near = model.on_chip[dce]
+        dram = words[0] - words[0] * near
+        return LoopPrices(
+            table,
+            cost,
+            stored,
+            dram,
+            words[1],
+            least_of_roles(cost, table),
+            least_of_roles(dram, table),
+        )
+
+    def _energy(self, dce: int, words: tuple[Any, Any, Any]) -> Floats:
+        """Energy of words of a category moved at (DRAM, GBUF, ITCN)."""
+        price = self.cost.mem_hier
+        near = self.model.on_chip[dce]
+        outer = near * price[me.GBUF] + (1 - near) * price[me.DRAM]
+        energy: Floats = outer * words[0] + price[me.GBUF] * words[1] + price[me.ITCN] * words[2]
+        return energy
+
+    def _useless(self, lpe: int, table: LoopTable, stored: Bools, outer: tuple[int, ...]) -> Bools:
+        """Entries that no scheme can have, or that a variant is as good as."""
+        dce = CATEGORY_OF_LOOP[lpe]
+        useless = self._alone_too_large(lpe, table)
+        if self.model.on_chip[dce]:
+            useless |= table.fetch[:, 0] > 1
+        if self.model.may_pin and dce == de.FIL:
+            roles, _ = roles_of(self.cases(outer), lpe)
+            filters = np.array([role.filters for role in roles])[table.role]
+            useless |= (filters == STREAMED) & stored
+        return useless
+
+    def _alone_too_large(self, lpe: int, table: LoopTable) -> Bools:
+        """Entries that fit no buffer even where the other loops are trivial."""
+        model = self.model
+        gbuf: Any = 0
+        regf: Any = 0
+        for dce, related in enumerate(model.related):
+            units, inner = (table.block, table.ts[:, 2]) if lpe in related else (1, 1)
+            if not model.may_bypass[dce] or model.forced[dce]:
+                gbuf = gbuf + model.gbuf_words(dce, units)
+            regf = regf + model.nld.usize_regf[dce] * inner
+        resource = model.resource
+        too_large: Bools = (regf > resource.size_regf) | (gbuf > resource.size_gbuf)
+        return too_large | np.zeros(len(table.role), dtype=bool)
+
+
+def least_of_roles(column: Floats, table: LoopTable) -> Floats:
+    """Least entry per role, infinite for a role without entries."""
+    least = np.full(len(table.start), np.inf)
+    least[table.filled] = np.minimum.reduceat(column, table.start[table.filled])
+    return least
+
+
+def _check_local_region(model: BlockingModel) -> None:
+    """Refuse data loops that are neither those of CONV nor of local-region layers."""
+    if model.nld.loopcnt[le.IFM] != 1 or not set(model.related) <= {(), (le.OFM, le.BAT)}:
+        raise ValueError(
+            f"NestedLoopDesc: data_loops {model.nld.data_loops} must be those of a CONV layer, "
+            "or of a local-region layer with a single trip of the input channel loop"
+        )
