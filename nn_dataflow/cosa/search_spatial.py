@@ -14,7 +14,7 @@ import numpy as np
 
 from .nest import WINDOWS
 from .search_bounds import stationary
-from .search_model import NUM_DIMS, Costs, Model, Spaces
+from .search_model import NUM_DIMS, Model, Spaces
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -143,9 +143,11 @@ class Choices:
             for total, used in zip(totals, (reduced, kernels, pixels), strict=True)
         ]
         idle = np.stack((left[_PIXELS], left[_KERNELS], left[_REDUCED]), axis=1)
-        costs = model.costs(spaces)
+        costs, blocks = model.costs(spaces)
         energy, cycles = self._bounds.spatial(spaces, costs, idle)
-        return energy, costs.words(), costs.compute, self._bounds.value(energy, cycles)
+        in_blocks = blocks.energy(slice(None), costs.least, np.ones(len(picks)))
+        value = self._bounds.value(np.maximum(energy, in_blocks), cycles)
+        return energy, costs.words(), costs.compute, value
 
     def rank(self, threshold: float) -> int:
         """Return how many combinations have a bound below a threshold."""
@@ -217,18 +219,18 @@ class Space:
         Bounds of all temporal loops.
     idle : numpy.ndarray, (N, 3)
         Products of those that do not move each tensor.
-    spaces, costs
+    spaces, costs, blocks
         What bounds need.
     """
 
-    def __init__(self, model: Model, factors: Ints, costs: Costs | None = None) -> None:
+    def __init__(self, model: Model, factors: Ints) -> None:
         self.factors = factors
         products = factors.cumprod(axis=1)
         self.inside = products.astype(float)
         self.rest = model.bounds // products[:, -1]
         self.idle = stationary(self.rest)
         self.spaces = Spaces.of_factors(factors)
-        self.costs = model.costs(self.spaces) if costs is None else costs
+        self.costs, self.blocks = model.costs(self.spaces)
 
     def __len__(self) -> int:
         return len(self.factors)

@@ -88,8 +88,19 @@ class Tree:
         self._may_pass = passes | self._may_stay
 
     def below(self, nodes: Nodes, threshold: float) -> Bools:
-        """Whether bounds are below a threshold; the others are left out."""
+        """Whether bounds are below a threshold; the others are left out.
+
+        Bounds that are get the energy of whole blocks.
+        """
         keep: Bools = nodes.value < threshold
+        some = np.flatnonzero(keep)
+        if len(some):
+            energy = self.space.blocks.energy(
+                nodes.space[some], nodes.least[some], nodes.ratio[some]
+            )
+            energy = np.maximum(energy, nodes.energy[some])
+            nodes.value[some] = self.bounds.value(energy, nodes.cycles[some])
+            keep[some] = nodes.value[some] < threshold
         if not keep.all():
             self.dropped = min(self.dropped, float(nodes.value[~keep].min()))
         return keep

@@ -61,6 +61,40 @@ def test_best_of_all_mappings(seed):
         assert (found.status == "optimal") == (found.gap <= 1.01e-9)
 
 
+@pytest.mark.parametrize(
+    "dims",
+    [
+        {"C": 4, "K": 4},
+        {"K": 3, "C": 5, "N": 2},
+        {"P": 3, "Q": 2, "C": 2, "K": 2},
+        {"R": 2, "P": 3, "K": 2},
+        {"R": 2, "S": 2, "Q": 5},
+    ],
+    ids=str,
+)
+def test_best_of_all_mappings_in_large_blocks(dims):
+    """On the bundled machine, whose blocks are larger than such layers."""
+    problem, machine = Problem(dims), Architecture.preset("simba16")
+    batch = every_mapping(problem, machine)
+    for goal in GOALS:
+        best = values(problem, machine, batch, goal).min()
+        found = search(problem, machine, goal)
+        assert found.value == pytest.approx(best, rel=1e-5)
+        assert found.bound <= best
+        assert found.gap < 2e-3
+
+
+@pytest.mark.parametrize("goal", GOALS)
+@pytest.mark.parametrize(
+    "dims", [{"C": 16, "K": 32}, {"P": 4, "Q": 4, "C": 8, "K": 8}, {"C": 10, "K": 12, "N": 6}]
+)
+def test_layers_smaller_than_blocks_are_no_work(dims, goal):
+    """Bounds in whole blocks; in words, tens of thousands of mappings are below the optimum."""
+    found = search(Problem(dims), Architecture.preset("simba16"), goal)
+    assert found.status == "optimal"
+    assert sum(found.nodes.values()) < 2000
+
+
 @pytest.mark.parametrize("goal", GOALS)
 @pytest.mark.parametrize("layer", LAYERS)
 def test_recorded_optima(layer, goal):
