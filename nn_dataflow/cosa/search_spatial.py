@@ -103,14 +103,18 @@ class Choices:
         self.least = float(self._values[0])
 
     def _trim(self) -> None:
-        """Keep the number of combinations in bounds: unrollings that use the least lanes go."""
+        """Keep the number of combinations in bounds: unrollings that use the least lanes go.
+
+        All but none at all: where memories are small, those of many lanes may not fit together.
+        """
         self.is_complete = True
         while np.prod([float(len(part.rows)) for part in self._parts]) > _MOST_COMBINATIONS:
             self.is_complete = False
             largest = max(range(len(self._parts)), key=lambda i: len(self._parts[i].rows))
             part = self._parts[largest]
             lanes = part.rows[:, : len(_GROUPS)].prod(axis=1)
-            keep = np.sort(np.argsort(-lanes, kind="stable")[: max(1, len(lanes) * 3 // 4)])
+            ranked = np.argsort(-lanes, kind="stable")
+            keep = np.sort(np.append(ranked[: len(lanes) * 3 // 4 - 1], ranked[-1]))
             self._parts[largest] = part._replace(
                 rows=part.rows[keep], begins=part.begins[keep], counts=part.counts[keep]
             )

@@ -163,6 +163,16 @@ def test_time_limit():
     assert best.status == "optimal"
 
 
+@pytest.mark.parametrize("goal", GOALS)
+def test_time_limit_where_no_unrolling_of_many_lanes_fits(goal):
+    rng = random.Random(5011)
+    machine = cases.random_machine(rng, 7, entries=(8, 64, 1000))
+    problem = cases.random_problem(rng, most_macs=20_000)
+    found = search(problem, machine, goal, time_limit=1e-9)
+    assert found.status == "time limit"
+    assert 0 < found.bound <= found.value == value_of(problem, machine, found.mapping, goal)
+
+
 def test_machine_that_holds_no_mapping():
     machine = Architecture((Level("Buffer", 2), Level("DRAM", None)))
     found = search(Problem({"C": 8}), machine, "e")
@@ -177,3 +187,16 @@ def test_machine_with_too_many_spatial_choices(monkeypatch):
     assert found.status == "gap"
     assert 0 < found.bound < best.bound <= found.value < 2 * best.value
     assert found.value == value_of(problem, machine, found.mapping, "ed")
+
+
+@pytest.mark.parametrize("most", [1, 4, 20])
+def test_machine_with_too_many_spatial_choices_and_little_memory(monkeypatch, most):
+    """The unrollings of most lanes do not fit together; some mapping is found, still."""
+    monkeypatch.setattr(search_spatial, "_MOST_COMBINATIONS", most)
+    keeps = (("Weights",), ("Outputs",), cases.TENSORS, cases.TENSORS)
+    levels = [Level(f"M{m}", 4, 4 ** (3 - m), keeps=kept) for m, kept in enumerate(keeps)]
+    machine = Architecture((*levels, Level("DRAM", None)))
+    problem = Problem({"P": 4, "C": 8, "K": 8})
+    found = search(problem, machine, "ed")
+    assert found.status == "gap"
+    assert 0 < found.bound < found.value == value_of(problem, machine, found.mapping, "ed")
