@@ -108,7 +108,7 @@ class Choices:
         All but none at all: where memories are small, those of many lanes may not fit together.
         """
         self.is_complete = True
-        while np.prod([float(len(part.rows)) for part in self._parts]) > _MOST_COMBINATIONS:
+        while self._has_too_many():
             self.is_complete = False
             largest = max(range(len(self._parts)), key=lambda i: len(self._parts[i].rows))
             part = self._parts[largest]
@@ -119,16 +119,33 @@ class Choices:
                 rows=part.rows[keep], begins=part.begins[keep], counts=part.counts[keep]
             )
 
+    def _has_too_many(self) -> bool:
+        """Whether there are too many combinations whose products divide those of the problem."""
+        if np.prod([float(len(part.rows)) for part in self._parts]) <= _MOST_COMBINATIONS:
+            return False
+        left = self._totals()
+        numbers: Floats = np.ones(1)
+        for part in self._parts:
+            which, row = _dividing(left, part)
+            left, group = np.unique(
+                left[which] // part.rows[row, : len(_GROUPS)], axis=0, return_inverse=True
+            )
+            numbers = np.bincount(group.ravel(), numbers[which]).astype(float)
+            if numbers.sum() > _MOST_COMBINATIONS:
+                return True
+        return False
+
+    def _totals(self) -> Ints:
+        return np.array([[self._model.bounds[list(group)].prod() for group in _GROUPS]])
+
     def _combinations(self) -> Ints:
         """Indices of the signatures of each memory, whose products divide those of the problem."""
         picks = np.zeros((1, 0), dtype=np.int64)
-        totals = np.array([[self._model.bounds[list(group)].prod() for group in _GROUPS]])
-        left = totals
+        left = self._totals()
         for part in self._parts:
-            rows = part.rows[:, : len(_GROUPS)]
-            which, row = np.nonzero((left[:, None] % rows[None] == 0).all(axis=2))
+            which, row = _dividing(left, part)
             picks = np.column_stack((picks[which], row))
-            left = left[which] // rows[row]
+            left = left[which] // part.rows[row, : len(_GROUPS)]
         return picks
 
     def _evaluate(self, picks: Ints) -> tuple[Floats, Floats, Floats, Floats]:
@@ -252,6 +269,19 @@ def ragged(begins: Ints, counts: Ints) -> tuple[Ints, Ints]:
     index = np.repeat(np.arange(len(counts)), counts)
     ends = counts.cumsum()
     return index, np.arange(len(index)) - (ends - counts)[index] + begins[index]
+
+
+def _dividing(left: Ints, part: _Signatures) -> tuple[Ints, Ints]:
+    """Pairs of what is left, (N, 3), and a signature whose products divide it, as indices."""
+    rows = part.rows[:, : len(_GROUPS)]
+    size = max(1, _CHUNK // len(rows))
+    found = []
+    for begin in range(0, len(left), size):
+        divides = (left[begin : begin + size, None] % rows == 0).all(axis=2)
+        which, row = np.nonzero(divides)
+        found.append((which + begin, row))
+    indices, signatures = zip(*found, strict=True)
+    return np.concatenate(indices), np.concatenate(signatures)
 
 
 def _vectors(bounds: Ints, fanout: int) -> Ints:

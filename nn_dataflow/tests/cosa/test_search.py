@@ -189,6 +189,17 @@ def test_machine_with_too_many_spatial_choices(monkeypatch):
     assert found.value == value_of(problem, machine, found.mapping, "ed")
 
 
+def test_only_combinations_that_divide_the_problem_count(monkeypatch):
+    """Six fan-outs over a small layer: many pairs of signatures, few that can be."""
+    levels = [Level(f"M{m}", 100, 4 ** (6 - m)) for m in range(1, 6)]
+    machine = Architecture((*levels, Level("DRAM", None, is_dram=True)), mac_instances=4**6)
+    problem = Problem({"C": 4, "K": 2})
+    best = search(problem, machine, "e")
+    monkeypatch.setattr(search_spatial, "_MOST_COMBINATIONS", 500)
+    found = search(problem, machine, "e")
+    assert (found.value, found.bound, found.status) == (best.value, best.bound, "optimal")
+
+
 @pytest.mark.parametrize("most", [1, 4, 20])
 def test_machine_with_too_many_spatial_choices_and_little_memory(monkeypatch, most):
     """The unrollings of most lanes do not fit together; some mapping is found, still."""
