@@ -53,7 +53,7 @@ setup(
     packages=find_packages(include=["nn_dataflow", "nn_dataflow.*"]),
     package_data={
         "nn_dataflow": ["py.typed"],
-        "nn_dataflow.cosa": ["data/*.yaml"],
+        "nn_dataflow.cosa": ["data/*.yaml", "data/examples/*.yaml"],
         "nn_dataflow.tests": ["data/*.json*", "data/cosa/*"],
     },
     python_requires=">=3.10",

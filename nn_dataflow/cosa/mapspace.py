@@ -56,6 +56,12 @@ class Mapspace:
                     f"{self.source}: unknown memory {name!r}, must be one of"
                     f" {', '.join(architecture.names)}"
                 )
+        last = architecture.names[-1]
+        if len(table.get(last, TENSORS)) < len(TENSORS):
+            raise InputError(
+                f"{self.source}: {last}, the last memory, must keep every tensor, got"
+                f" {', '.join(table[last]) or 'none'}"
+            )
         return architecture.with_keeps([table.get(name, TENSORS) for name in architecture.names])
 
     @classmethod

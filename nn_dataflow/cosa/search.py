@@ -136,8 +136,8 @@ class _Search:
         except _TimeOverError:
             status = "time limit"
             bound = self._proved
-            if self._leaves.mapping is None:
-                self._leaves.evaluate_outermost(self._choices)
+        if self._leaves.mapping is None:
+            self._leaves.evaluate_outermost(self._choices)
         if not self._choices.is_complete:
             bound = min(bound, self._choices.floor)
         value = self._leaves.value

@@ -17,7 +17,8 @@ from .problem import INPUTS, MOVES, TENSORS
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from .search_model import Costs, Model, Spaces, Term
+    from .search_costs import Costs
+    from .search_model import Model, Spaces, Term
 
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]

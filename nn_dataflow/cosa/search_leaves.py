@@ -111,11 +111,16 @@ class Leaves:
             self._take(Batch.of_factors(*factors, ways.temporal, ways.spatial))
 
     def evaluate_outermost(self, choices: Choices) -> None:
-        """Evaluate the best spatial choices with all temporal loops at the outermost memory."""
+        """Evaluate the best spatial choices with all temporal loops at the outermost memory.
+
+        And none at all, of which one word per tensor is a tile: that fits if any mapping does.
+        """
         space = choices.space(0, _CHUNK)
-        temporal = np.ones_like(space.factors)
-        temporal[:, -1] = space.rest
-        self._take(Batch.of_factors(space.factors, temporal))
+        none = np.ones((1, *space.factors.shape[1:]), dtype=np.int64)
+        spatial = np.concatenate((space.factors, none))
+        temporal = np.ones_like(spatial)
+        temporal[:, -1] = self._model.bounds // spatial.prod(axis=1)
+        self._take(Batch.of_factors(spatial, temporal))
 
     def _take(self, batch: Batch) -> BatchEvaluation:
         """Evaluate mappings and keep the best; of equal ones, that of least energy."""

@@ -17,6 +17,7 @@ import numpy as np
 
 from .nest import WINDOWS, lengths, scale, size
 from .problem import DIMENSIONS, INPUTS, MOVES, OUTPUTS, TENSORS
+from .search_costs import Access, Blocks, Costs, Sums
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -111,50 +112,6 @@ class Spaces:
             self.groups[which],
             self.offsets[which],
             self.batched[which],
-        )
-
-
-@dataclass(frozen=True)
-class Costs:
-    """Cost of N spatial choices as a sum of variables, the deliveries.
-
-    Attributes
-    ----------
-    constants : numpy.ndarray, (N, 1 + B)
-        Energy in pJ, then words at each limited bandwidth in cycles, that no loop order changes.
-    weights : numpy.ndarray, (N, 1 + B, V)
-        What each delivered word adds.
-    least : numpy.ndarray, (N, V)
-        Least that any mapping with this spatial choice delivers.
-    compute : numpy.ndarray, (N,)
-        Cycles of the operations.
-    operands : numpy.ndarray, (N, 1 + B)
-        Part of the constants: inputs that operations read, if no more children share words than
-        can.
-    room : numpy.ndarray, (N,)
-        Energy that the constants leave for counts that are no whole numbers.
-    """
-
-    constants: Floats
-    weights: Floats
-    least: Floats
-    compute: Floats
-    operands: Floats
-    room: Floats
-
-    def words(self) -> Floats:
-        """Energy, and cycles at each bandwidth, of the least deliveries, (N, 1 + B)."""
-        found: Floats = self.constants + np.einsum("nrv,nv->nr", self.weights, self.least)
-        return found
-
-    def __getitem__(self, which: Ints) -> Costs:
-        return Costs(
-            self.constants[which],
-            self.weights[which],
-            self.least[which],
-            self.compute[which],
-            self.operands[which],
-            self.room[which],
         )
 
 
@@ -254,10 +211,10 @@ class Model:
             words += self.tile(tensor, extents)
         return words
 
-    def costs(self, spaces: Spaces) -> Costs:
-        """Write the cost of spatial choices as a sum."""
+    def costs(self, spaces: Spaces) -> tuple[Costs, Blocks]:
+        """Write the cost of spatial choices as a sum, and in whole blocks."""
         num = len(spaces.fans)
-        sums = _Sums(self, num)
+        sums = Sums(self.architecture, self.bandwidths, num, self.num_variables)
         used = _outer_products(spaces.fans)
         compute = self.problem.macs / spaces.fans.prod(axis=1)
         least = np.empty((num, self.num_variables))
@@ -282,18 +239,20 @@ class Model:
                 served, may_pass = spaces.batched[:, m + 1] / 2, np.ones(num, dtype=bool)
                 delivered = least[:, term.delivered]
                 least[:, term.filled] = self.filled(spaces, term, delivered, served, may_pass)
-            sums.add(m, True, used[:, m], np.ones(num), term.filled)
+            sums.add(Access(tensor, m, "fill"), used[:, m], np.ones(num), term.filled)
             sums.add_reads(tensor, parent, used[:, parent], along, term.read)
         moving = _outer_products(spaces.moving[OUTPUTS])
         for m in map(int, np.flatnonzero(self.stores[OUTPUTS])):
             # The first read of a partial sum is left out.
-            sums.add(m, False, used[:, m], -self.touched[OUTPUTS] / moving[:, m])
+            words = -self.touched[OUTPUTS] / moving[:, m]
+            sums.add(Access(OUTPUTS, m, "read"), used[:, m], words)
         before = sums.constants[:, 0].copy()
         self._allow_fractions(spaces, sums, used)
         room = before - sums.constants[:, 0]
-        return Costs(sums.constants, sums.weights, least, compute, operands, room)
+        costs = Costs(sums.constants, sums.weights, least, compute, operands, room)
+        return costs, Blocks(self.problem.macs * self.architecture.mac_energy, sums.words)
 
-    def _allow_fractions(self, spaces: Spaces, sums: _Sums, used: Floats) -> None:
+    def _allow_fractions(self, spaces: Spaces, sums: Sums, used: Floats) -> None:
         """Take off what may be lost where counts of inputs are no whole numbers.
 
         They are cut off to whole numbers. Only children that share words of a window unequally, or
@@ -306,9 +265,9 @@ class Model:
         for m in map(int, np.flatnonzero(self.stores[INPUTS])):
             is_last = m == self.num_memories - 1
             if not is_last or not self.stores[INPUTS, m - 1]:
-                sums.add(m, False, used[:, m], lost)
+                sums.add(Access(INPUTS, m, "read"), used[:, m], lost)
             if not is_last:
-                sums.add(m, True, used[:, m], lost)
+                sums.add(Access(INPUTS, m, "fill"), used[:, m], lost)
 
     def filled(
         self, spaces: Spaces, term: Term, delivered: Floats, served: Floats, may_pass: Bools
@@ -339,48 +298,6 @@ class Model:
         each = spaces.groups if tensor == INPUTS else spaces.moving[tensor]
         found: Floats = each[:, first : last + 1].prod(axis=1)
         return found
-
-
-class _Sums:
-    """Sums of energy and of words at each bandwidth."""
-
-    def __init__(self, model: Model, num: int) -> None:
-        self._levels = model.architecture.levels
-        self._rows = {
-            (m, is_write): (1 + row, limit)
-            for row, (m, is_write, limit) in enumerate(model.bandwidths)
-        }
-        self.constants = np.zeros((num, 1 + len(self._rows)))
-        self.weights = np.zeros((num, 1 + len(self._rows), model.num_variables))
-
-    def add(
-        self, memory: int, is_write: bool, used: Floats, words: Floats, variable: int | None = None
-    ) -> None:
-        """Add words per instance, times a variable if one is given."""
-        self.add_energy(memory, used, words, variable)
-        if (memory, is_write) in self._rows:
-            row, limit = self._rows[memory, is_write]
-            self._target(variable)[:, row] += words / limit
-
-    def add_energy(
-        self, memory: int, used: Floats, words: Floats, variable: int | None = None
-    ) -> None:
-        """Add the energy of words per instance, times a variable if one is given."""
-        level = self._levels[memory]
-        clusters = np.minimum(used, level.instances / level.cluster_size)
-        word = level.access_energy / level.block_size
-        self._target(variable)[:, 0] += words * clusters * word
-
-    def _target(self, variable: int | None) -> Floats:
-        return self.constants if variable is None else self.weights[:, :, variable]
-
-    def add_reads(
-        self, tensor: int, memory: int, used: Floats, words: Floats, variable: int | None = None
-    ) -> None:
-        """Add what a memory does for those below: reads, and updates of outputs."""
-        self.add(memory, False, used, words, variable)
-        if tensor == OUTPUTS:
-            self.add(memory, True, used, words, variable)
 
 
 def _outer_products(values: Floats) -> Floats:

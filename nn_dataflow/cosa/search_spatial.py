@@ -14,7 +14,7 @@ import numpy as np
 
 from .nest import WINDOWS
 from .search_bounds import stationary
-from .search_model import NUM_DIMS, Costs, Model, Spaces
+from .search_model import NUM_DIMS, Model, Spaces
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -103,28 +103,49 @@ class Choices:
         self.least = float(self._values[0])
 
     def _trim(self) -> None:
-        """Keep the number of combinations in bounds: unrollings that use the least lanes go."""
+        """Keep the number of combinations in bounds: unrollings that use the least lanes go.
+
+        All but none at all: where memories are small, those of many lanes may not fit together.
+        """
         self.is_complete = True
-        while np.prod([float(len(part.rows)) for part in self._parts]) > _MOST_COMBINATIONS:
+        while self._has_too_many():
             self.is_complete = False
             largest = max(range(len(self._parts)), key=lambda i: len(self._parts[i].rows))
             part = self._parts[largest]
             lanes = part.rows[:, : len(_GROUPS)].prod(axis=1)
-            keep = np.sort(np.argsort(-lanes, kind="stable")[: max(1, len(lanes) * 3 // 4)])
+            ranked = np.argsort(-lanes, kind="stable")
+            keep = np.sort(np.append(ranked[: len(lanes) * 3 // 4 - 1], ranked[-1]))
             self._parts[largest] = part._replace(
                 rows=part.rows[keep], begins=part.begins[keep], counts=part.counts[keep]
             )
 
+    def _has_too_many(self) -> bool:
+        """Whether there are too many combinations whose products divide those of the problem."""
+        if np.prod([float(len(part.rows)) for part in self._parts]) <= _MOST_COMBINATIONS:
+            return False
+        left = self._totals()
+        numbers: Floats = np.ones(1)
+        for part in self._parts:
+            which, row = _dividing(left, part)
+            left, group = np.unique(
+                left[which] // part.rows[row, : len(_GROUPS)], axis=0, return_inverse=True
+            )
+            numbers = np.bincount(group.ravel(), numbers[which]).astype(float)
+            if numbers.sum() > _MOST_COMBINATIONS:
+                return True
+        return False
+
+    def _totals(self) -> Ints:
+        return np.array([[self._model.bounds[list(group)].prod() for group in _GROUPS]])
+
     def _combinations(self) -> Ints:
         """Indices of the signatures of each memory, whose products divide those of the problem."""
         picks = np.zeros((1, 0), dtype=np.int64)
-        totals = np.array([[self._model.bounds[list(group)].prod() for group in _GROUPS]])
-        left = totals
+        left = self._totals()
         for part in self._parts:
-            rows = part.rows[:, : len(_GROUPS)]
-            which, row = np.nonzero((left[:, None] % rows[None] == 0).all(axis=2))
+            which, row = _dividing(left, part)
             picks = np.column_stack((picks[which], row))
-            left = left[which] // rows[row]
+            left = left[which] // part.rows[row, : len(_GROUPS)]
         return picks
 
     def _evaluate(self, picks: Ints) -> tuple[Floats, Floats, Floats, Floats]:
@@ -143,9 +164,11 @@ class Choices:
             for total, used in zip(totals, (reduced, kernels, pixels), strict=True)
         ]
         idle = np.stack((left[_PIXELS], left[_KERNELS], left[_REDUCED]), axis=1)
-        costs = model.costs(spaces)
+        costs, blocks = model.costs(spaces)
         energy, cycles = self._bounds.spatial(spaces, costs, idle)
-        return energy, costs.words(), costs.compute, self._bounds.value(energy, cycles)
+        in_blocks = blocks.energy(slice(None), costs.least, np.ones(len(picks)))
+        value = self._bounds.value(np.maximum(energy, in_blocks), cycles)
+        return energy, costs.words(), costs.compute, value
 
     def rank(self, threshold: float) -> int:
         """Return how many combinations have a bound below a threshold."""
@@ -217,18 +240,18 @@ class Space:
         Bounds of all temporal loops.
     idle : numpy.ndarray, (N, 3)
         Products of those that do not move each tensor.
-    spaces, costs
+    spaces, costs, blocks
         What bounds need.
     """
 
-    def __init__(self, model: Model, factors: Ints, costs: Costs | None = None) -> None:
+    def __init__(self, model: Model, factors: Ints) -> None:
         self.factors = factors
         products = factors.cumprod(axis=1)
         self.inside = products.astype(float)
         self.rest = model.bounds // products[:, -1]
         self.idle = stationary(self.rest)
         self.spaces = Spaces.of_factors(factors)
-        self.costs = model.costs(self.spaces) if costs is None else costs
+        self.costs, self.blocks = model.costs(self.spaces)
 
     def __len__(self) -> int:
         return len(self.factors)
@@ -246,6 +269,19 @@ def ragged(begins: Ints, counts: Ints) -> tuple[Ints, Ints]:
     index = np.repeat(np.arange(len(counts)), counts)
     ends = counts.cumsum()
     return index, np.arange(len(index)) - (ends - counts)[index] + begins[index]
+
+
+def _dividing(left: Ints, part: _Signatures) -> tuple[Ints, Ints]:
+    """Pairs of what is left, (N, 3), and a signature whose products divide it, as indices."""
+    rows = part.rows[:, : len(_GROUPS)]
+    size = max(1, _CHUNK // len(rows))
+    found = []
+    for begin in range(0, len(left), size):
+        divides = (left[begin : begin + size, None] % rows == 0).all(axis=2)
+        which, row = np.nonzero(divides)
+        found.append((which + begin, row))
+    indices, signatures = zip(*found, strict=True)
+    return np.concatenate(indices), np.concatenate(signatures)
 
 
 def _vectors(bounds: Ints, fanout: int) -> Ints:

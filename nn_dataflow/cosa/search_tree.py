@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 _K = DIMENSIONS.index("K")
 _BIT = 1 << np.arange(NUM_DIMS)
+_WINDOWS = sum(1 << d for window in WINDOWS for d in window)
 
 
 class Tree:
@@ -88,8 +89,19 @@ class Tree:
         self._may_pass = passes | self._may_stay
 
     def below(self, nodes: Nodes, threshold: float) -> Bools:
-        """Whether bounds are below a threshold; the others are left out."""
+        """Whether bounds are below a threshold; the others are left out.
+
+        Bounds that are get the energy of whole blocks.
+        """
         keep: Bools = nodes.value < threshold
+        some = np.flatnonzero(keep)
+        if len(some):
+            energy = self.space.blocks.energy(
+                nodes.space[some], nodes.least[some], nodes.ratio[some]
+            )
+            energy = np.maximum(energy, nodes.energy[some])
+            nodes.value[some] = self.bounds.value(energy, nodes.cycles[some])
+            keep[some] = nodes.value[some] < threshold
         if not keep.all():
             self.dropped = min(self.dropped, float(nodes.value[~keep].min()))
         return keep
@@ -111,6 +123,13 @@ class Tree:
             self.live[memory],
             bool(self.model.windows),
         )
+        # Two loops along a window are not one where neighbours pass words: their jumps differ.
+        passes = self._may_pass[nodes.space, 1:memory].any(axis=1)
+        if memory == self.model.num_memories - 1:  # of all spatial choices of the memories inside
+            fanouts = self.model.architecture.fanouts[1:memory]
+            passes |= bool(self.model.windows) and max(fanouts, default=1) > 1
+        for bits in (idle, barred):
+            bits[passes] &= ~_WINDOWS
         code = idle.copy()
         for d in range(NUM_DIMS):
             code = code * int(self.model.bounds[d]) + nodes.rest[:, d] - 1

@@ -135,8 +135,17 @@ def describe_problems(arguments: Arguments) -> list[Problem]:
     if arguments.layer is None:
         return list(problems.values())
     if arguments.layer not in problems:
-        raise Refused(f"--layer {arguments.layer}: {arguments.net} has no layer of this name")
+        raise Refused(_unknown_layer(arguments, list(problems)))
     return [problems[arguments.layer]]
+
+
+def _unknown_layer(arguments: Arguments, names: Sequence[str]) -> str:
+    import difflib  # noqa: PLC0415 (only for this message)
+
+    layer = str(arguments.layer)
+    closest = difflib.get_close_matches(layer, names, n=1)
+    known = f"the closest is {closest[0]}" if closest else f"must be one of {', '.join(names)}"
+    return f"--layer {layer}: {arguments.net} has no layer of this name, {known}"
 
 
 def search(

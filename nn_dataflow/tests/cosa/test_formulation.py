@@ -201,7 +201,7 @@ def random_case(rng, most):
 
 @pytest.mark.parametrize("revision", ["H", "P"])
 @given(SEEDS)
-@settings(max_examples=60)
+@settings(max_examples=30)
 def test_enumeration(revision, seed):
     """Even mappings, given boundaries and chosen boundaries against all assignments."""
     rng = random.Random(seed)
@@ -238,7 +238,7 @@ def test_direct_form(revision, seed):
 
 
 @given(SEEDS)
-@settings(max_examples=60)
+@settings(max_examples=20)
 def test_solutions_keep_to_the_program(seed):
     """Mappings evaluate to the objective and fit; boundaries can only lower the optimum."""
     rng = random.Random(seed)

@@ -47,7 +47,8 @@ def value_of(problem, machine, mapping, goal):
     return energy * found.cycles if "d" in goal else energy
 
 
-@pytest.mark.parametrize("seed", range(60))
+# In the last three, neighbours pass most if loops along a window are divided over two memories.
+@pytest.mark.parametrize("seed", [*range(60), 1120, 1130, 3508])
 def test_best_of_all_mappings(seed):
     problem, machine = small_case(seed)
     batch = every_mapping(problem, machine)
@@ -59,6 +60,40 @@ def test_best_of_all_mappings(seed):
         assert found.value == value_of(problem, machine, found.mapping, goal)
         assert found.gap == found.value / found.bound - 1
         assert (found.status == "optimal") == (found.gap <= 1.01e-9)
+
+
+@pytest.mark.parametrize(
+    "dims",
+    [
+        {"C": 4, "K": 4},
+        {"K": 3, "C": 5, "N": 2},
+        {"P": 3, "Q": 2, "C": 2, "K": 2},
+        {"R": 2, "P": 3, "K": 2},
+        {"R": 2, "S": 2, "Q": 5},
+    ],
+    ids=str,
+)
+def test_best_of_all_mappings_in_large_blocks(dims):
+    """On the bundled machine, whose blocks are larger than such layers."""
+    problem, machine = Problem(dims), Architecture.preset("simba16")
+    batch = every_mapping(problem, machine)
+    for goal in GOALS:
+        best = values(problem, machine, batch, goal).min()
+        found = search(problem, machine, goal)
+        assert found.value == pytest.approx(best, rel=1e-5)
+        assert found.bound <= best
+        assert found.gap < 2e-3
+
+
+@pytest.mark.parametrize("goal", GOALS)
+@pytest.mark.parametrize(
+    "dims", [{"C": 16, "K": 32}, {"P": 4, "Q": 4, "C": 8, "K": 8}, {"C": 10, "K": 12, "N": 6}]
+)
+def test_layers_smaller_than_blocks_are_no_work(dims, goal):
+    """Bounds in whole blocks; in words, tens of thousands of mappings are below the optimum."""
+    found = search(Problem(dims), Architecture.preset("simba16"), goal)
+    assert found.status == "optimal"
+    assert sum(found.nodes.values()) < 2000
 
 
 @pytest.mark.parametrize("goal", GOALS)
@@ -129,6 +164,16 @@ def test_time_limit():
     assert best.status == "optimal"
 
 
+@pytest.mark.parametrize("goal", GOALS)
+def test_time_limit_where_no_unrolling_of_many_lanes_fits(goal):
+    rng = random.Random(5011)
+    machine = cases.random_machine(rng, 7, entries=(8, 64, 1000))
+    problem = cases.random_problem(rng, most_macs=20_000)
+    found = search(problem, machine, goal, time_limit=1e-9)
+    assert found.status == "time limit"
+    assert 0 < found.bound <= found.value == value_of(problem, machine, found.mapping, goal)
+
+
 def test_machine_that_holds_no_mapping():
     machine = Architecture((Level("Buffer", 2), Level("DRAM", None)))
     found = search(Problem({"C": 8}), machine, "e")
@@ -143,3 +188,27 @@ def test_machine_with_too_many_spatial_choices(monkeypatch):
     assert found.status == "gap"
     assert 0 < found.bound < best.bound <= found.value < 2 * best.value
     assert found.value == value_of(problem, machine, found.mapping, "ed")
+
+
+def test_only_combinations_that_divide_the_problem_count(monkeypatch):
+    """Six fan-outs over a small layer: many pairs of signatures, few that can be."""
+    levels = [Level(f"M{m}", 100, 4 ** (6 - m)) for m in range(1, 6)]
+    machine = Architecture((*levels, Level("DRAM", None, is_dram=True)), mac_instances=4**6)
+    problem = Problem({"C": 4, "K": 2})
+    best = search(problem, machine, "e")
+    monkeypatch.setattr(search_spatial, "_MOST_COMBINATIONS", 500)
+    found = search(problem, machine, "e")
+    assert (found.value, found.bound, found.status) == (best.value, best.bound, "optimal")
+
+
+@pytest.mark.parametrize("most", [1, 4, 20])
+def test_machine_with_too_many_spatial_choices_and_little_memory(monkeypatch, most):
+    """The unrollings of most lanes do not fit together; some mapping is found, still."""
+    monkeypatch.setattr(search_spatial, "_MOST_COMBINATIONS", most)
+    keeps = (("Weights",), ("Outputs",), cases.TENSORS, cases.TENSORS)
+    levels = [Level(f"M{m}", 4, 4 ** (3 - m), keeps=kept) for m, kept in enumerate(keeps)]
+    machine = Architecture((*levels, Level("DRAM", None)))
+    problem = Problem({"P": 4, "C": 8, "K": 8})
+    found = search(problem, machine, "ed")
+    assert found.status == "gap"
+    assert 0 < found.bound < found.value == value_of(problem, machine, found.mapping, "ed")

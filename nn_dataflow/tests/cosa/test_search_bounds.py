@@ -73,7 +73,7 @@ def test_cost_is_a_sum_of_deliveries(seed):
     found = evaluate_batch(problem, machine, batch)
     spatial, _ = tables(batch)
     spaces = Spaces.of_factors(spatial)
-    costs = model.costs(spaces)
+    costs, blocks = model.costs(spaces)
     deliveries = np.zeros_like(costs.least)
     for term in model.terms:
         fills = found.counts.fills[term.tensor, term.memory]
@@ -89,6 +89,8 @@ def test_cost_is_a_sum_of_deliveries(seed):
     energy = bounds.energy(costs, deliveries, ratio)
     unrounded = Leaves(model, bounds, Tree(model, bounds)).unrounded(found)
     assert energy[plain] == pytest.approx(unrounded[plain], rel=1e-9)
+    in_blocks = blocks.energy(slice(None), deliveries, ratio)
+    assert in_blocks[plain] == pytest.approx(found.energy_pj[plain], rel=1e-9)
     cycles = bounds.cycles(costs, deliveries, ratio)
     assert (np.abs(cycles - found.cycles)[plain] <= 1).all()
 
@@ -108,6 +110,8 @@ def test_no_mapping_is_below_the_bounds_of_its_spatial_choice(seed):
     energy, cycles = bounds.spatial(space.spaces, space.costs, space.idle)
     assert (energy <= found.energy_pj * ROUNDING).all()
     assert (cycles <= found.cycles).all()
+    in_blocks = space.blocks.energy(slice(None), space.costs.least, np.ones(len(batch)))
+    assert (in_blocks <= found.energy_pj * ROUNDING).all()
     energy, cycles = model.floor()
     assert (energy <= found.energy_pj * ROUNDING).all()
     assert (cycles <= found.cycles).all()
@@ -155,6 +159,7 @@ def test_no_completion_is_below_the_bound_of_a_partial_mapping(seed):
     energy, cycles = bounds.spatial(space.spaces, space.costs, space.idle)
     nodes = Nodes.roots(space, model.num_memories)[some]
     least_energy, least_cycles = energy[some], cycles[some]
+    least_value = np.zeros(len(some))
     for memory in reversed(range(1, model.num_memories)):
         # Which node a child comes from shows in a count of the nodes.
         found = []
@@ -171,6 +176,7 @@ def test_no_completion_is_below_the_bound_of_a_partial_mapping(seed):
         # Bounds rise on the way down; the greatest so far must hold for every completion.
         least_energy = np.maximum(least_energy[parents], nodes.energy)
         least_cycles = np.maximum(least_cycles[parents], nodes.cycles)
+        least_value = np.maximum(least_value[parents], nodes.value)
     temporal = nodes.temporal.copy()
     temporal[:, 0] = nodes.rest
     batch = Batch.of_factors(
@@ -183,6 +189,7 @@ def test_no_completion_is_below_the_bound_of_a_partial_mapping(seed):
     assert result.valid.all()
     assert (least_energy <= result.energy_pj * ROUNDING).all()
     assert (least_cycles <= result.cycles).all()
+    assert (least_value <= result.energy_pj * result.cycles * ROUNDING).all()
 
 
 def _joined(parts):
@@ -242,7 +249,7 @@ def test_every_touched_input_is_delivered(seed):
     model = Model(problem, machine)
     batch = random_mappings(np.random.default_rng(seed), problem, machine, 200)
     found = evaluate_batch(problem, machine, batch)
-    least = model.costs(Spaces.of_factors(tables(batch)[0])).least
+    least = model.costs(Spaces.of_factors(tables(batch)[0]))[0].least
     last = len(machine.levels) - 1
     for term in model.terms:
         fills = found.counts.fills[term.tensor, term.memory]

@@ -137,7 +137,18 @@ def test_machine_that_holds_no_mapping(run, tmp_path):
         ("--net vgg_net -pp x", "--net: must not be given with --prob_path"),
         ("--layer conv1", "--layer: needs --net"),
         ("--batch 3", "--batch: needs --net"),
-        ("--net vgg_net --layer x", "--layer x: vgg_net has no layer of this name"),
+        (
+            "--net vgg_net --layer conv05",
+            "--layer conv05: vgg_net has no layer of this name, the closest is conv5",
+        ),
+        (
+            "--net mlp_s --layer x",
+            "--layer x: mlp_s has no layer of this name, must be one of fc1, fc2, fc3",
+        ),
+        (
+            "-mp dram.yaml",
+            "dram.yaml: DRAM, the last memory, must keep every tensor, got Weights",
+        ),
         ("--net vgg_net --batch 0", "--batch 0: must be a whole number of at least 1"),
         ("--formulation Q", "--formulation Q: must be one of exact, H, P"),
         ("--goal x", "--goal x: must be one of e, d, ed, E, D, ED"),
@@ -152,6 +163,8 @@ def test_machine_that_holds_no_mapping(run, tmp_path):
 )
 def test_refused(run, tmp_path, words, message):
     (tmp_path / "bad.yaml").write_text("problem: {R: 3\n")
+    constraint = "{target: DRAM, type: datatype, keep: [Weights], bypass: [Inputs, Outputs]}"
+    (tmp_path / "dram.yaml").write_text(f"mapspace: {{constraints: [{constraint}]}}\n")
     status, records, err = run(words)
     assert (status, records) == (2, [])
     assert err == f"cosa_schedule: error: {message}\n"
