@@ -213,6 +213,10 @@ class LayerSpace:
         groups = None if free.bufshr is None else self._groups_key(free.bufshr)
         return self.pool.get(free.nld, self.setting, tops, free.bufshr, groups)
 
+    def least_under(self, mapping: int, tops: TopLoops) -> tuple[float, int]:
+        """Lower bounds on energy and time of an array mapping under other requirements."""
+        return self.mappings[mapping].least_under(tops)
+
     def choices(self, rows: Ints, hop_costs: HopCosts, search: bool) -> Choices:
         """Schedules of some rows; array mappings not searched yet are, or are bounded."""
         bounded = np.zeros(len(rows), dtype=bool)

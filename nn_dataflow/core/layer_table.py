@@ -228,13 +228,14 @@ class LayerTable:
         """Bound an array mapping under the constraint, or search it if that was done."""
         space = self._space
         rows = np.flatnonzero(space.row_mapping == number)
-        mapping = space.under(number, self.tops)
         if self._is_cheap(number):
             self._under.add(number)
-            row_bound = np.full(len(space.row_bound), mapping.bound)
-            row_time = np.full(len(space.row_bound), mapping.min_time)
+            bound, min_time = space.least_under(number, self.tops)
+            row_bound = np.full(len(space.row_bound), bound)
+            row_time = np.full(len(space.row_bound), min_time)
             self.bounds.lower_rows(self._lower, rows, row_bound, row_time)
             return
+        mapping = space.under(number, self.tops)
         self._lower[rows] = np.inf
         points = mapping.points(self.bounds.step.hop_costs[number], space.effort)
         timed = space.pool.timed(mapping, points)

@@ -88,6 +88,7 @@ class MappingSpace:
             self._prices = PriceList(self.model, cost)
         self.op_cost: float = cost.mac_op * nld.total_ops() * self.model.num_nodes
         self.min_fetch = (0 if self.model.may_pin else 1, 1, 1)
+        self._least_under: dict[TopLoops, tuple[float, int]] = {}
         self._require(FREE)
 
     def under(self, tops: TopLoops) -> MappingSpace:
@@ -95,6 +96,13 @@ class MappingSpace:
         other = copy.copy(self)
         other._require(tops)  # noqa: SLF001 (one of this class)
         return other
+
+    def least_under(self, tops: TopLoops) -> tuple[float, int]:
+        """Lower bounds on energy and time under other requirements, as `bound` and `min_time`."""
+        if tops not in self._least_under:
+            other = self.under(tops)
+            self._least_under[tops] = other.bound, other.min_time
+        return self._least_under[tops]
 
     def may_allow(self, tops: TopLoops) -> bool:
         """Whether some scheme may be as required, as far as is known without a search."""
@@ -114,10 +122,16 @@ class MappingSpace:
             self._solved_points = points
             self.bound = float(points.cost.min(initial=np.inf)) + self.op_cost
             self.min_time = int(points.time.min(initial=2**62))
+            self._num_candidates = len(points.time)
         else:
-            self.space = BlockingSpace(self._prices, tops)
-            self.bound = self.space.bound + self.op_cost
-            self.min_time = self.space.min_time
+            space = self._space()
+            self.bound = space.bound + self.op_cost
+            self.min_time = space.min_time
+            self._num_candidates = space.num_candidates()
+
+    def _space(self) -> BlockingSpace:
+        """All schemes, which are too many to be kept for every array mapping."""
+        return BlockingSpace(self._prices, self.tops)
 
     def points(self, hop_costs: tuple[float, ...], effort: SearchEffort) -> Points:
         """Schemes that can be best for hop costs up to `hop_costs`, searched at most once."""
@@ -130,7 +144,7 @@ class MappingSpace:
             goal, num = self.setting.options.opt_goal, self.setting.options.ntops
             share_cost = self.setting.cost.noc_hop
             self._found[hop_costs] = frontier(
-                self.space,
+                self._space(),
                 hop_costs,
                 goal,
                 num,
@@ -160,7 +174,7 @@ class MappingSpace:
 
     def num_candidates(self) -> int:
         """Schemes of the stated space."""
-        return len(self._solved_points.time) if self.solved else self.space.num_candidates()
+        return self._num_candidates
 
 
 class TimedPoints(NamedTuple):
