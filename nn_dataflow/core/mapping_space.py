@@ -61,6 +61,8 @@ class Setting(NamedTuple):
 class MappingSpace:
     """Loop blocking of one array mapping, searched when asked for.
 
+    There may be hundreds of thousands, of which few are looked at more than once.
+
     Attributes
     ----------
     op_cost
@@ -72,6 +74,26 @@ class MappingSpace:
         Least passes between memory and GBUF per category.
     """
 
+    __slots__ = (
+        "_found",
+        "_free_points",
+        "_known_prices",
+        "_least_under",
+        "_num_candidates",
+        "_solved_points",
+        "bound",
+        "bufshr",
+        "min_fetch",
+        "min_time",
+        "nld",
+        "num_reused",
+        "num_searched",
+        "op_cost",
+        "setting",
+        "solved",
+        "tops",
+    )
+
     def __init__(
         self,
         nld: NestedLoopDesc,
@@ -81,20 +103,35 @@ class MappingSpace:
         self.nld = nld
         self.bufshr = bufshr
         self.setting = setting
-        resource, cost, options, near_ifmaps, _ = setting
-        self.model = BlockingModel(nld, resource, options, bufshr, near_ifmaps)
-        self.solved = solves(self.model, options)
-        if not self.solved:
-            self._prices = PriceList(self.model, cost)
-        self.op_cost: float = cost.mac_op * nld.total_ops() * self.model.num_nodes
-        self.min_fetch = (0 if self.model.may_pin else 1, 1, 1)
+        self._known_prices: PriceList | None = None
+        prices = self._find_prices()
+        self.solved = solves(prices.model, setting.options)
+        self.op_cost: float = setting.cost.mac_op * nld.total_ops() * prices.model.num_nodes
+        self.min_fetch = (0 if prices.model.may_pin else 1, 1, 1)
         self._least_under: dict[TopLoops, tuple[float, int]] = {}
-        self._require(FREE)
+        self._require(FREE, prices)
+
+    def _find_prices(self) -> PriceList:
+        resource, cost, options, near_ifmaps, _ = self.setting
+        model = BlockingModel(self.nld, resource, options, self.bufshr, near_ifmaps)
+        return PriceList(model, cost)
+
+    @property
+    def prices(self) -> PriceList:
+        """Costs of its loops; kept from the second time on, for most are looked at only once."""
+        if self._known_prices is None:
+            self._known_prices = self._find_prices()
+        return self._known_prices
+
+    @property
+    def model(self) -> BlockingModel:
+        """The access model."""
+        return self.prices.model
 
     def under(self, tops: TopLoops) -> MappingSpace:
         """The same array mapping under other requirements on the top level of loops."""
         other = copy.copy(self)
-        other._require(tops)  # noqa: SLF001 (one of this class)
+        other._require(tops, self.prices)  # noqa: SLF001 (one of this class)
         return other
 
     def least_under(self, tops: TopLoops) -> tuple[float, int]:
@@ -108,7 +145,7 @@ class MappingSpace:
         """Whether some scheme may be as required, as far as is known without a search."""
         return not self.solved or bool(allowed_schemes(self._free_points, tops).any())
 
-    def _require(self, tops: TopLoops) -> None:
+    def _require(self, tops: TopLoops, prices: PriceList) -> None:
         """Bound the schemes that are as required."""
         self.tops = tops
         self._found: dict[tuple[float, ...], Points] = {}
@@ -117,21 +154,17 @@ class MappingSpace:
         cost, options = self.setting.cost, self.setting.options
         if self.solved:
             if tops == FREE:
-                self._free_points = solved_points(self.model, cost, options)
+                self._free_points = solved_points(prices.model, cost, options)
             points = take(self._free_points, allowed_schemes(self._free_points, tops))
             self._solved_points = points
             self.bound = float(points.cost.min(initial=np.inf)) + self.op_cost
             self.min_time = int(points.time.min(initial=2**62))
             self._num_candidates = len(points.time)
         else:
-            space = self._space()
+            space = BlockingSpace(prices, tops)
             self.bound = space.bound + self.op_cost
             self.min_time = space.min_time
             self._num_candidates = space.num_candidates()
-
-    def _space(self) -> BlockingSpace:
-        """All schemes, which are too many to be kept for every array mapping."""
-        return BlockingSpace(self._prices, self.tops)
 
     def points(self, hop_costs: tuple[float, ...], effort: SearchEffort) -> Points:
         """Schemes that can be best for hop costs up to `hop_costs`, searched at most once."""
@@ -144,7 +177,7 @@ class MappingSpace:
             goal, num = self.setting.options.opt_goal, self.setting.options.ntops
             share_cost = self.setting.cost.noc_hop
             self._found[hop_costs] = frontier(
-                self._space(),
+                BlockingSpace(self.prices, self.tops),
                 hop_costs,
                 goal,
                 num,
