@@ -135,9 +135,9 @@ class LayerTable:
         self.bounds = bounds
         self.tops = tops
         self._space = bounds.step.space
-        self._lower = bounds.lower.copy()
         possible = self._space.possible(tops)
-        self._lower[~possible[self._space.row_mapping]] = np.inf
+        self._possible = possible[self._space.row_mapping]
+        self._known_lower: Floats | None = None
         self._under: set[int] = set()
         self._found: list[Schedules] = []
         self._metrics: list[Floats] = []
@@ -145,8 +145,19 @@ class LayerTable:
         self.least: Floats
         self._find_least()
 
+    @property
+    def _lower(self) -> Floats:
+        """Metric of every row, as far as it is known; made when rows are looked at first."""
+        if self._known_lower is None:
+            self._known_lower = self.bounds.lower.copy()
+            self._known_lower[~self._possible] = np.inf
+        return self._known_lower
+
     def _find_least(self) -> None:
-        self.least = np.minimum(self._least_found, self._lower.min(axis=0, initial=np.inf))
+        lower = self._known_lower
+        if lower is None:
+            lower = self.bounds.lower[self._possible]
+        self.least = np.minimum(self._least_found, lower.min(axis=0, initial=np.inf))
 
     def refine(self, column: int) -> bool:
         """Look at rows until the least of a column is that of a schedule, or needs a search.

@@ -121,6 +121,12 @@ class NetworkSearch:
         exact = self._pass(self._kept_choices, self._keep_unbeaten)
         return self._best_traces([first, guided, exact])
 
+    def least_value(self) -> float:
+        """Lower bound on the value of all schedules under the goal, from the last bounds."""
+        mixed = [np.array([bounds.bound()]) for bounds in self.bounds]
+        one, _ = self.limit.values(*self._weighted(mixed, np.array([sum(self.least_times)])))
+        return float(one[0])
+
     def _lower_limit(self, history: Sequence[Prefixes]) -> None:
         """Lower the limit to the worst of the `num` best whole schedules."""
         if len(history) > len(self.steps):

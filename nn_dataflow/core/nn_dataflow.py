@@ -8,11 +8,13 @@ Decides how a network becomes the steps of a `NetworkSearch` and its traces beco
 from __future__ import annotations
 
 import sys
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .certificate import Certificate
 from .cost import Cost
 from .data_layout import DataLayout
 from .inter_layer_pipeline import InterLayerPipeline
@@ -70,6 +72,12 @@ class NNDataflow:
         What the last search looked at.
     failure : str or None
         Why the last search found nothing.
+    certificate : Certificate or None
+        What the last search proves of the best schedule that it found, if it found any.
+    seconds : dict
+        How long each stage of the last search took: "layers" (their spaces and hops), "network"
+        (the best schedule of layers one by one), "segments" and "pipelines" (those of layers that
+        share a segment).
 
     Raises
     ------
@@ -110,6 +118,8 @@ class NNDataflow:
         self.map_strategy = map_strategy
         self.effort = SearchEffort()
         self.failure: str | None = None
+        self.certificate: Certificate | None = None
+        self.seconds: dict[str, float] = {}
         self.layer_sched_dict: dict[str, Scheduling] = {}
         by_layer: dict[Layer, Scheduling] = {}
         for name in network:
@@ -130,7 +140,8 @@ class NNDataflow:
         ----------
         options : Option
         progress : callable, optional
-            Told (layers done, layers in all, name of the layer).
+            Told (number done, number in all, name) of layers, then, with pipelines, of segments and
+            of positions in the scheduling order.
         executor : concurrent.futures.Executor, optional
             Where array mappings are searched; by default processes on this machine if
             `options.nprocesses` is above 1. The result does not depend on it.
@@ -147,12 +158,15 @@ class NNDataflow:
         ValueError
             If the options ask for what this version does not explore.
         """
-        self.failure = None
+        self.failure = self.certificate = None
+        self.seconds = {}
+        progress = progress or _no_progress
         order = [name for vertex in schedule_order(self.network) for name in vertex]
         starts = self._input_parts(options)
-        steps = self._make_steps(order, starts, options, progress or _no_progress)
+        with self._timed("layers"):
+            steps = self._make_steps(order, starts, options, progress)
         workers = Workers(options.nprocesses, executor)
-        with workers:
+        with workers, self._timed("network"):
             search = NetworkSearch(steps, len(starts), options.opt_goal, options.ntops, workers)
             traces = search.run()
         if search.failed is not None:
@@ -165,8 +179,8 @@ class NNDataflow:
         for space in {id(step.space): step.space for step in steps}.values():
             self.effort.add(space.total_effort())
         self.effort.prefixes_dropped = search.num_dropped
+        self._certify(search, schemes, options)
         if options.partition_interlayer or options.hw_gbuf_save_writeback:
-            progress = progress or _no_progress
             with workers:
                 schemes = self._with_segments(order, starts, options, schemes, progress, workers)
         if not schemes:
@@ -243,7 +257,8 @@ class NNDataflow:
             starts,
             goal,
         )
-        edges = builder.place(pipeline.gen_segment(options), order, progress)
+        with self._timed("segments"):
+            edges = builder.place(pipeline.gen_segment(options), order, progress)
         search = PipelineSearch(
             edges,
             len(order),
@@ -253,12 +268,40 @@ class NNDataflow:
             [(scheme.total_cost, scheme.total_time) for scheme in known],
             workers,
         )
-        found = search.run(progress)
+        with self._timed("pipelines"):
+            found = search.run(progress)
         for space in builder.layer_spaces:
             self.effort.add(space.effort)
         search.count(self.effort)
         schemes = [self._segment_scheme(builder, starts, start, chosen) for start, chosen in found]
-        return _best_schemes(schemes, known, options)
+        best = _best_schemes(schemes, known, options)
+        self._certify(search, best, options)
+        return best
+
+    def _certify(
+        self,
+        search: NetworkSearch | PipelineSearch,
+        schemes: list[NNDataflowScheme],
+        options: Option,
+    ) -> None:
+        """Note what a search proves of the best of the schedules."""
+        if schemes:
+            best = schemes[0]
+            value = {"e": best.total_cost, "d": best.total_time}.get(
+                options.opt_goal, best.total_cost * best.total_time
+            )
+            self.certificate = Certificate.of_search(
+                value, search.least_value(), search.num_dropped
+            )
+
+    @contextmanager
+    def _timed(self, stage: str) -> Iterator[None]:
+        """Note how long a stage of the search takes."""
+        begin = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - begin
 
     def _live(self, order: list[str]) -> list[list[int]]:
         """Columns that are needed from each position in the scheduling order on."""

@@ -121,6 +121,10 @@ class PipelineSearch:
         inside = sum(space.num_dropped for space in self.paths.spaces)
         return self._dropped + self._num_given_up + inside
 
+    def least_value(self) -> float:
+        """Lower bound on the value of all schedules under the goal."""
+        return self.paths.least_keys()[0]
+
     def run(self, progress: Callable[[int, int, str], None]) -> list[tuple[int, list[Chosen]]]:
         """Find the best schedules: place of the input and segments in order, best first.
 

@@ -237,8 +237,18 @@ def search(arguments: Arguments, problem: Problem) -> SearchResult:
         raise NoDataflow(f"no valid dataflow for {arguments.net}: {nnd.failure} ({given})")
     if sys.stderr is not None:
         sys.stderr.write(said.getvalue())
+    assert nnd.certificate is not None
     return SearchResult(
-        arguments, resource, cost, options, tops, cache_stats, elapsed, nnd.effort.as_dict()
+        arguments,
+        resource,
+        cost,
+        options,
+        tops,
+        cache_stats,
+        elapsed,
+        nnd.effort.as_dict(),
+        nnd.certificate,
+        nnd.seconds,
     )
 
 

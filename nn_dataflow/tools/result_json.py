@@ -42,6 +42,12 @@ def record(result: SearchResult, version: str) -> dict[str, Any]:
         "cache_stats": result.cache_stats,
         "elapsed": result.elapsed,
         "search_effort": result.effort,
+        "certificate": {
+            "lower_bound": result.certificate.lower_bound,
+            "gap": result.certificate.gap,
+            "optimal": result.certificate.is_optimal,
+        },
+        "stage_seconds": result.seconds,
         "total_cost": best.total_cost,
         "total_time": best.total_time,
         "total_ops": best.total_ops,

@@ -298,8 +298,9 @@ def _breakdown(result: SearchResult) -> list[str]:
 def _effort(result: SearchResult, width: int) -> list[str]:
     reused, computed = result.cache_stats
     processes = result.options.nprocesses
+    stages = ", ".join(f"{name} {seconds:.3f}" for name, seconds in result.seconds.items())
     search = (
-        f"{result.elapsed:.3f} s",
+        f"{result.elapsed:.3f} s ({stages})",
         f"{processes} process{'es' if processes > 1 else ''}",
         f"layer searches {computed:,} computed, {reused:,} reused",
     )
@@ -307,7 +308,23 @@ def _effort(result: SearchResult, width: int) -> list[str]:
         f"{_EFFORT.get(name, name.replace('_', ' '))} {count:,}"
         for name, count in result.effort.items()
     ]
-    return [*flow("search", search, width), *flow("effort", effort, width)]
+    return [
+        *flow("proof", _proof(result), width),
+        *flow("search", search, width),
+        *flow("effort", effort, width),
+    ]
+
+
+def _proof(result: SearchResult) -> tuple[str, ...]:
+    """Say how good the result is proven to be."""
+    proven = result.certificate
+    what = {"e": "cost", "d": "time"}.get(result.options.opt_goal, "cost x time")
+    if proven.is_optimal:
+        return (f"no schedule of the stated space has less {what}",)
+    return (
+        f"no schedule of the stated space has {100 * proven.gap:.2g} % less {what}",
+        f"lower bound {proven.lower_bound:.6g}",
+    )
 
 
 def _by(dims: Sequence[int]) -> str:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from nn_dataflow.core.certificate import Certificate
     from nn_dataflow.core.cost import Cost
     from nn_dataflow.core.nn_dataflow_scheme import NNDataflowScheme
     from nn_dataflow.core.option import Option
@@ -36,7 +37,8 @@ class SearchResult(NamedTuple):
     """The schedules found, best first, and what they were found for and how.
 
     ``elapsed`` is the time of the search, in seconds; ``cache_stats`` counts the layer searches
-    reused and computed; ``effort`` counts the candidates met, by what became of them.
+    reused and computed; ``effort`` counts the candidates met, by what became of them;
+    ``certificate`` is what is proven of the best schedule; ``seconds`` are those of each stage.
     """
 
     arguments: Arguments
@@ -47,6 +49,8 @@ class SearchResult(NamedTuple):
     cache_stats: tuple[int, int]
     elapsed: float
     effort: dict[str, int]
+    certificate: Certificate
+    seconds: dict[str, float]
 
     @property
     def best(self) -> NNDataflowScheme:
