@@ -298,15 +298,16 @@ def _breakdown(result: SearchResult) -> list[str]:
 def _effort(result: SearchResult, width: int) -> list[str]:
     reused, computed = result.cache_stats
     processes = result.options.nprocesses
-    stages = ", ".join(f"{name} {seconds:.3f}" for name, seconds in result.seconds.items())
     search = (
-        f"{result.elapsed:.3f} s ({stages})",
+        f"{result.elapsed:.3f} s",
+        *(f"{stage} {seconds:.3f} s" for stage, seconds in result.seconds.items()),
         f"{processes} process{'es' if processes > 1 else ''}",
         f"layer searches {computed:,} computed, {reused:,} reused",
     )
     effort = [
         f"{_EFFORT.get(name, name.replace('_', ' '))} {count:,}"
         for name, count in result.effort.items()
+        if count or not name.startswith(("segments", "combinations"))
     ]
     return [
         *flow("proof", _proof(result), width),
@@ -321,8 +322,9 @@ def _proof(result: SearchResult) -> tuple[str, ...]:
     what = {"e": "cost", "d": "time"}.get(result.options.opt_goal, "cost x time")
     if proven.is_optimal:
         return (f"no schedule of the stated space has less {what}",)
+    percent = math.ceil(1000 * proven.gap) / 10
     return (
-        f"no schedule of the stated space has {100 * proven.gap:.2g} % less {what}",
+        f"no schedule of the stated space has over {percent:g} % less {what}",
         f"lower bound {proven.lower_bound:.6g}",
     )
 

@@ -19,7 +19,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from nn_dataflow.core import pipeline_search, workers
+from nn_dataflow.core import pipeline_search, segment_paths, workers
 from nn_dataflow.core.cost import Cost
 from nn_dataflow.core.layer import (
     ConvLayer,
@@ -557,3 +557,31 @@ def test_few_guided_prefixes_do_not_matter(monkeypatch):
     found, _ = own.dataflow_of().schedule_search(PIPELINED)
     assert all(map(rs.close, keys_of("ed", found), keys_of("ed", expected)))
     assert len(found) == len(expected) == PIPELINED.ntops
+
+
+@given(searches(), st.sampled_from(GOALS), st.integers(0, 3), st.booleans())
+@settings(max_examples=20)
+def test_certificate(case, goal, most, few_prefixes):
+    """Nothing is better than the lower bound, also when much is given up."""
+    case = with_options(case, opt_goal=goal)
+    dataflow = NNDataflow(*case[:4], case[5])
+    with contextlib.redirect_stderr(io.StringIO()):
+        best, _ = dataflow.schedule_search(case[4])
+        assume(best)
+        proven = dataflow.certificate
+        assert dataflow.effort.prefixes_dropped == 0
+        assert proven.is_optimal
+        assert proven.value == keys_of(goal, best)[0][0]
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(segment_paths, "MAX_SEARCHED", 0)
+            patch.setattr(pipeline_search, "GUIDED_COMBINATIONS", most)
+            patch.setattr(pipeline_search, "MAX_COMBINATIONS", most)
+            if few_prefixes:
+                patch.setattr(pipeline_search, "MAX_PREFIXES", 1)
+            dataflow.schedule_search(case[4])
+    weaker = dataflow.certificate
+    assert weaker.lower_bound <= proven.value * (1 + 1e-9)
+    assert weaker.value >= proven.value * (1 - 1e-9)
+    assert weaker.is_optimal == (weaker.gap == 0)
+    if not dataflow.effort.prefixes_dropped:
+        assert rs.close((weaker.value,), (proven.value,))

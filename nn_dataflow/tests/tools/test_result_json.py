@@ -14,7 +14,8 @@ from nn_dataflow.tools import nn_dataflow_search, result_json
 from nn_dataflow.tools.search_arguments import parse_arguments
 
 KEYS = (
-    "version net batch resource cost options cache_stats elapsed search_effort total_cost "
+    "version net batch resource cost options cache_stats elapsed search_effort certificate "
+    "stage_seconds total_cost "
     "total_time total_ops total_accesses total_noc_hops total_op_cost total_access_cost "
     "total_noc_cost total_static_cost active_node_pes dram_bandwidth segment_time "
     "segment_dram_time segments input_layout ext_layout_dict schedules"
@@ -83,6 +84,8 @@ def test_keys_are_in_order(monkeypatch):
     ]
     assert values["cache_stats"] == [2, 5]
     assert values["search_effort"] == EFFORT
+    assert values["certificate"] == {"lower_bound": 100.0, "gap": 0.0, "optimal": True}
+    assert values["stage_seconds"] == {"layers": 0.125, "network": 0.0625}
     assert values["elapsed"] >= 0
 
 

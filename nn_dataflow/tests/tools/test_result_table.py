@@ -6,6 +6,7 @@ from collections import OrderedDict
 
 import pytest
 
+from nn_dataflow.core.certificate import Certificate
 from nn_dataflow.core.partition_scheme import PartitionScheme
 from nn_dataflow.tests.tools.recorded_search import RecordedSearch, recorded
 from nn_dataflow.tools import nn_dataflow_search
@@ -68,7 +69,8 @@ hops between nodes   162176  word-hops    1621.8    0.4
 static                22800  cycles          0.0    0.0
 total                                   449905.4  100.0
 
-search  0.250 s; 1 process; layer searches 5 computed, 2 reused
+proof   no schedule of the stated space has less cost x time
+search  0.250 s; layers 0.125 s; network 0.062 s; 1 process; layer searches 5 computed, 2 reused
 effort  candidates 1,234,567; pruned by capacity 890; evaluated 12
 """
 
@@ -116,7 +118,9 @@ hops between nodes        0  word-hops       0.0    0.0
 static                37088  cycles          0.0    0.0
 total                                   156645.8  100.0
 
-search  0.250 s; 1 process; layer searches 5 computed, 2 reused
+proof   no schedule of the stated space has less cost
+search  0.250 s; layers 0.125 s; network 0.062 s; 1 process;
+        layer searches 5 computed, 2 reused
 effort  candidates 1,234,567; pruned by capacity 890; evaluated 12
 """
 
@@ -127,6 +131,16 @@ def test_wide_table(monkeypatch):
 
 def test_narrow_table_has_two_lines_per_layer(monkeypatch):
     assert render(search(monkeypatch, MLP_S), 72) == NARROW
+
+
+@pytest.mark.parametrize(("goal", "what"), [("e", "cost"), ("d", "time"), ("ed", "cost x time")])
+def test_gap_is_told(monkeypatch, goal, what):
+    result = search(monkeypatch, MLP_S)
+    result = result._replace(
+        options=result.options._replace(opt_goal=goal), certificate=Certificate(2e9, 1.939e9)
+    )
+    line = f"no schedule of the stated space has over 3.1 % less {what}; lower bound 1.939e+09"
+    assert line in render(result, 110)
 
 
 @pytest.mark.parametrize("width", [80, 100, 120, 200])
