@@ -8,11 +8,11 @@ rotate or fetch data within it (docs/model/loop_blocking.md sections 6.1-6.3).
 from __future__ import annotations
 
 import math
-from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple, overload
 
 import numpy as np
 
+from nn_dataflow.caching import lru_cache
 from nn_dataflow.util import gcd
 
 from . import data_category_enum as de

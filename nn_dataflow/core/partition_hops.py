@@ -7,6 +7,7 @@ the nodes (docs/model/partition.md section 9).
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
     from .partition_array import Bools, Ints
     from .partition_scheme import PartitionScheme
     from .phy_dim2 import PhyDim2
+
+# Layers on a region of which what every node works on is kept: some megabytes each.
+MAX_WORKS = 64
 
 _EXACT_FLOAT = 2**53
 """Doubles are exact for integers below."""
@@ -118,8 +122,8 @@ def unit_nhops(  # positions as in unit_nhops_to_proc_region
 class PartitionHops:
     """Word-hops of n schemes of one layer on one region, category by category.
 
-    What the nodes work on is found once for all categories and layouts, unless it is so large
-    that it is better found again, block by block of schemes.
+    What the nodes work on is found once for all categories and layouts that are asked for in a
+    row, unless it is so large that it is better found again, block by block of schemes.
 
     Parameters
     ----------
@@ -150,17 +154,18 @@ class PartitionHops:
         self.parts = PartitionArray.of(parts)
         self.forwarding = forwarding
         self._blocks = list(_scheme_blocks(self.parts))
-        self._only: NodeWork | None = None
 
     def _works(self) -> Iterator[tuple[slice, NodeWork]]:
         if len(self._blocks) == 1:
-            if self._only is None:
-                self._only = NodeWork(self.layer, self.batch_size, self.region, self.parts)
-            yield self._blocks[0], self._only
+            yield self._blocks[0], self._only_work()
             return
         for rows in self._blocks:
             parts = self.parts.take(rows)
             yield rows, NodeWork(self.layer, self.batch_size, self.region, parts)
+
+    @lru_cache(maxsize=MAX_WORKS)  # noqa: B019 (few are kept, and they are what takes memory)
+    def _only_work(self) -> NodeWork:
+        return NodeWork(self.layer, self.batch_size, self.region, self.parts)
 
     def filters(self, filter_nodes: Collection[PhyDim2]) -> Ints:
         """Return the word-hops of the filters, (n,).

@@ -15,7 +15,7 @@ import numpy as np
 
 from .columns import join, take
 from .network_search import MAX_PREFIXES, groups_of_equal, unbeaten
-from .search_limit import LowerBounds, SearchLimit, best_of
+from .search_limit import LowerBounds, NearLimit, SearchLimit, best_of
 from .segment_paths import SegmentPaths
 
 if TYPE_CHECKING:
@@ -31,17 +31,21 @@ if TYPE_CHECKING:
 
     Ints = NDArray[np.int64]
     Floats = NDArray[np.floating[Any]]
-    Bools = NDArray[np.bool_]
+    Places = tuple[int, ...]
 
 # Prefixes kept per position by passes that look for a better limit.
 GUIDED_PREFIXES = 16
 
-# Its first limit: this share of the way from the lower bound to what was found so far.
+# How far above the lower bound of a segment the first such pass looks at first, relatively.
 FIRST_SHARE = 1 / 32
 
 # Combinations of constraints of segments that such a pass looks at, and the last one, at most.
 GUIDED_COMBINATIONS = 1 << 10
 MAX_COMBINATIONS = 1 << 12
+
+
+# What the rest of a network costs that is nothing but the segment.
+NOTHING = LowerBounds(*np.zeros((3, 1)))
 
 
 class Prefixes(NamedTuple):
@@ -113,7 +117,8 @@ class PipelineSearch:
         self._numbers: dict[int, int] = {}
         self._dropped = self._num_given_up = 0
         self._combinations: dict[int, Ints] = {}
-        self._looked_at = self.limit.keys
+        self._rests: dict[int, LowerBounds] = {}
+        self._shares: dict[int, float] = {}
 
     @property
     def num_dropped(self) -> int:
@@ -134,35 +139,21 @@ class PipelineSearch:
         likely = self.paths.likely()
         if not any(map(len, likely)):
             return []
-        guided = self._first(likely)
+        guided = self._pass(likely, GUIDED_PREFIXES, self._near_points)
+        self._lower_limit(guided)
         settled = self.paths.settled()
         few = self.paths.best(settled, GUIDED_COMBINATIONS)
-        better = self._pass(few, GUIDED_PREFIXES, self.limit)
+        better = self._pass(few, GUIDED_PREFIXES, self._points)
         self._lower_limit(better)
         many = few
         if _count(few) < _count(settled):
             both = zip(settled, self.paths.alive(), strict=True)
             many = self.paths.best([np.intersect1d(*pair) for pair in both], MAX_COMBINATIONS)
-        exact = self._pass(many, MAX_PREFIXES, self.limit)
+        exact = self._pass(many, MAX_PREFIXES, self._points)
         self._lower_limit(exact)
         still = zip(self.paths.alive(), many, strict=True)
         self._num_given_up = _count([np.setdiff1d(*both) for both in still])
         return self._best([guided, better, exact])
-
-    def _first(self, alive: Sequence[Ints]) -> list[Prefixes]:
-        """Find a good schedule among a few combinations, and lower the limit.
-
-        Limits that are close to the lower bound are tried first: the closer, the fewer schedules
-        there are to look at.
-        """
-        share = FIRST_SHARE
-        while True:
-            limit = self.limit.between(self.paths.least_keys(), share) if share < 1 else self.limit
-            found = self._pass(alive, GUIDED_PREFIXES, limit)
-            if share >= 1 or len(found[-1].cost) >= self.goal.num:
-                self._lower_limit(found)
-                return found
-            share *= 2
 
     def count(self, effort: SearchEffort) -> None:
         """Add what was looked at."""
@@ -174,17 +165,28 @@ class PipelineSearch:
         )
         effort.prefixes_dropped += self.num_dropped
 
-    def _pass(self, alive: Sequence[Ints], most: int, limit: SearchLimit) -> list[Prefixes]:
-        """Extend prefixes by segments, position by position; give those at every position."""
-        rests = self._rests_of_spaces(alive)
+    def _pass(
+        self, alive: Sequence[Ints], most: int, find: Callable[[Placed, Places], SegmentPoints]
+    ) -> list[Prefixes]:
+        """Extend prefixes by segments, position by position; give those at every position.
+
+        Parameters
+        ----------
+        alive
+            Combinations to look at, per segment.
+        most
+            Prefixes kept per position.
+        find
+            Finds the schedules of a segment for places of the fmaps that it reads.
+        """
         before, self._combinations = self._combinations, self._of_spaces(alive)
+        self._rests = self._rests_of_spaces(alive)
         for space in self.paths.spaces:
             key = id(space)
             # With fewer or as many combinations, and a lower limit, what was found holds still.
-            more = not np.isin(self._combinations[key], before.get(key, ())).all()
-            if more or limit.keys > self._looked_at:
+            if not np.isin(self._combinations[key], before.get(key, ())).all() or self._shares:
                 space.forget_points()
-        self._looked_at = limit.keys
+        self._shares.clear()
         num_columns = self.num_layers + 1
         starts = np.arange(self.num_starts)
         places = np.full((self.num_starts, num_columns), -1, dtype=np.int64)
@@ -200,7 +202,7 @@ class PipelineSearch:
             found = [
                 extended
                 for number in by_end[end]
-                for extended in self._extended(history, number, rests, limit)
+                for extended in self._extended(history, number, find)
             ]
             history.append(
                 self._kept(end, join(found), most) if found else _no_prefixes(num_columns)
@@ -226,8 +228,7 @@ class PipelineSearch:
         self,
         history: Sequence[Prefixes],
         number: int,
-        rests: dict[int, LowerBounds],
-        limit: SearchLimit,
+        find: Callable[[Placed, Places], SegmentPoints],
     ) -> list[Prefixes]:
         """Extensions of prefixes by a segment."""
         edge = self.edges[number]
@@ -238,19 +239,36 @@ class PipelineSearch:
         seen = before.places[:, edge.sources]
         for group in groups_of_equal(seen):
             places = tuple(seen[group[0]].tolist())
-            key = id(edge.space)
-            points = edge.space.points(
-                self._combinations[key],
-                places,
-                rests[key],
-                limit,
-                self.paths.workers,
-            )
+            points = find(edge, places)
             extended = self._joined(before, group, number, points)
-            kept = limit.within(self._whole_bounds(extended, edge.end), self.paths.weight)
+            kept = self.limit.within(self._whole_bounds(extended, edge.end), self.paths.weight)
             if kept.any():
                 found.append(take(extended, kept))
         return found
+
+    def _points(self, edge: Placed, places: Places) -> SegmentPoints:
+        """Schedules of a segment that may be within the limit."""
+        key = id(edge.space)
+        return edge.space.points(
+            self._combinations[key], places, self._rests[key], self.limit, self.paths.workers
+        )
+
+    def _near_points(self, edge: Placed, places: Places) -> SegmentPoints:
+        """Schedules of a segment that are close to its lower bound.
+
+        The closer, the fewer there are to look at; so how close is doubled until there are any.
+        """
+        space, column = edge.space, self.paths.guiding
+        combinations = self._combinations[id(space)]
+        least = float(space.bounds.lower()[column][combinations].min())
+        while True:
+            share = self._shares.setdefault(id(space), FIRST_SHARE)
+            limit = NearLimit(column, least * (1 + share))
+            points = space.points(combinations, places, NOTHING, limit, self.paths.workers)
+            if len(points.cost) or share > 1:
+                return points
+            self._shares[id(space)] = 2 * share
+            space.forget_points()
 
     def _joined(
         self, before: Prefixes, group: Ints, number: int, points: SegmentPoints

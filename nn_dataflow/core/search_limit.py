@@ -8,7 +8,6 @@ says more than those on each of them.
 
 from __future__ import annotations
 
-from copy import copy
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -65,21 +64,6 @@ class SearchLimit:
             self.keys = keys
             self.cost, self.time = float(cost[worst]), float(time[worst])
 
-    def between(self, least: tuple[float, float], share: float) -> SearchLimit:
-        """Return a limit that lies between the one and ranking keys that nothing is below.
-
-        Parameters
-        ----------
-        least
-            Lower bounds on the ranking keys.
-        share
-            How far the limit is from them, of the way to this one.
-        """
-        limit = copy(self)
-        if self.keys[0] < float("inf"):
-            limit.keys = (least[0] + share * (self.keys[0] - least[0]), float("inf"))
-        return limit
-
     @property
     def weight(self) -> float:
         """Weight of the time in a sum with the energy, at the limit; 0 where it says nothing."""
@@ -109,6 +93,26 @@ class SearchLimit:
         if self.goal != "ed":
             beyond |= (one >= self.keys[0]) & (two > most[1])
         return ~beyond
+
+
+class NearLimit(NamedTuple):
+    """Leaves what is close to a lower bound: to find a good schedule soon.
+
+    Attributes
+    ----------
+    column
+        Which of the `LowerBounds` counts.
+    most
+        The largest value that it may have.
+    """
+
+    column: int
+    most: float
+
+    def within(self, bounds: LowerBounds, weight: float) -> Bools:  # noqa: ARG002 (as SearchLimit)
+        """Whether lower bounds are close enough."""
+        near: Bools = bounds[self.column] <= self.most
+        return near
 
 
 def best_of(

@@ -84,7 +84,7 @@ class SegmentPaths:
         self._reach(self._edge_bounds())
 
     @property
-    def _guiding(self) -> int:
+    def guiding(self) -> int:
         """The bound that paths are compared by: energy, time or their weighted sum."""
         return {"e": 0, "d": 1}.get(self.limit.goal, 2)
 
@@ -122,12 +122,12 @@ class SegmentPaths:
             Per segment, empty beside the path; all empty if nothing is valid.
         """
         while True:
-            path = self._shortest(self._edge_bounds()[self._guiding])
+            path = self._shortest(self._edge_bounds()[self.guiding])
             if not self._refined([(self.edges[n].space, best) for n, best in path]):
                 break
         kept = [np.zeros(0, dtype=np.int64) for _ in self.edges]
         for number, best in path:
-            lower = self.edges[number].space.bounds.lower()[self._guiding]
+            lower = self.edges[number].space.bounds.lower()[self.guiding]
             kept[number] = np.flatnonzero(lower <= lower[best] * (1 + 1e-9))[:MAX_EQUAL]
         return kept
 
@@ -144,7 +144,7 @@ class SegmentPaths:
         position = self.num_layers
         while position and last[position] >= 0:
             edge = self.edges[last[position]]
-            best = int(edge.space.bounds.lower()[self._guiding].argmin())
+            best = int(edge.space.bounds.lower()[self.guiding].argmin())
             path.append((last[position], best))
             position = edge.begin
         return path if position == 0 else []
@@ -212,11 +212,11 @@ class SegmentPaths:
 
     def _whole(self, alive: Sequence[Ints]) -> list[Floats]:
         """Least bound of whole schedules with each combination of every space, or infinity."""
-        values = {id(space): space.bounds.lower()[self._guiding] for space in self.spaces}
+        values = {id(space): space.bounds.lower()[self.guiding] for space in self.spaces}
         whole = {key: np.full(len(own), np.inf) for key, own in values.items()}
         for edge, rest, combinations in zip(self.edges, self.rest, alive, strict=True):
             key = id(edge.space)
-            least = values[key][combinations] + rest[self._guiding]
+            least = values[key][combinations] + rest[self.guiding]
             whole[key][combinations] = np.minimum(whole[key][combinations], least)
         return list(whole.values())
 

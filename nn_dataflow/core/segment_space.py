@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from .constraint_grid import ConstraintGrid
     from .layer_table import LayerTable, Schedules
-    from .search_limit import SearchLimit
+    from .search_limit import NearLimit, SearchLimit
     from .segment_bounds import SegmentGoal, SegmentLayer
     from .workers import Workers
 
@@ -104,7 +104,7 @@ class SegmentSpace:
         alive: Ints,
         places: tuple[int, ...],
         rest: LowerBounds,
-        limit: SearchLimit,
+        limit: SearchLimit | NearLimit,
         workers: Workers,
     ) -> SegmentPoints:
         """Schedules that can be best.
@@ -343,7 +343,11 @@ class _Allowance:
     """What schedules of a segment may cost, given what is outside of it."""
 
     def __init__(
-        self, space: SegmentSpace, rest: LowerBounds, limit: SearchLimit, workers: Workers
+        self,
+        space: SegmentSpace,
+        rest: LowerBounds,
+        limit: SearchLimit | NearLimit,
+        workers: Workers,
     ) -> None:
         self.space = space
         self.rest = rest
