@@ -16,7 +16,7 @@ import numpy as np
 from .columns import join, take
 from .network_search import MAX_PREFIXES, groups_of_equal, unbeaten
 from .search_limit import LowerBounds, NearLimit, SearchLimit, best_of
-from .segment_paths import SegmentPaths
+from .segment_paths import MAX_SEARCHED, SegmentPaths
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -36,7 +36,10 @@ if TYPE_CHECKING:
 # Prefixes kept per position by passes that look for a better limit.
 GUIDED_PREFIXES = 16
 
-# How far above the lower bound of a segment the first such pass looks at first, relatively.
+# Prefixes kept per position by the first pass.
+FIRST_PREFIXES = 4
+
+# How far above the lower bound of a segment the first pass looks at first, relatively.
 FIRST_SHARE = 1 / 32
 
 # Combinations of constraints of segments that such a pass looks at, and the last one, at most.
@@ -139,21 +142,30 @@ class PipelineSearch:
         likely = self.paths.likely()
         if not any(map(len, likely)):
             return []
-        guided = self._pass(likely, GUIDED_PREFIXES, self._near_points)
-        self._lower_limit(guided)
+        first = self._pass(likely, FIRST_PREFIXES, self._near_points)
+        self._lower_limit(first)
+        passes = [first]
+        searched = [np.zeros(0, dtype=np.int64)] * len(self.edges)
+        if self.paths.num_searched <= MAX_SEARCHED or not len(first[-1].cost):
+            closer, searched = self._closer_passes()
+            passes += closer
+        still = zip(self.paths.alive(), searched, strict=True)
+        self._num_given_up = _count([np.setdiff1d(*both) for both in still])
+        return self._best(passes)
+
+    def _closer_passes(self) -> tuple[list[list[Prefixes]], list[Ints]]:
+        """Search all that may be within the limit; say which combinations those were."""
         settled = self.paths.settled()
         few = self.paths.best(settled, GUIDED_COMBINATIONS)
-        better = self._pass(few, GUIDED_PREFIXES, self._points)
-        self._lower_limit(better)
+        guided = self._pass(few, GUIDED_PREFIXES, self._points)
+        self._lower_limit(guided)
         many = few
         if _count(few) < _count(settled):
             both = zip(settled, self.paths.alive(), strict=True)
             many = self.paths.best([np.intersect1d(*pair) for pair in both], MAX_COMBINATIONS)
         exact = self._pass(many, MAX_PREFIXES, self._points)
         self._lower_limit(exact)
-        still = zip(self.paths.alive(), many, strict=True)
-        self._num_given_up = _count([np.setdiff1d(*both) for both in still])
-        return self._best([guided, better, exact])
+        return [guided, exact], many
 
     def count(self, effort: SearchEffort) -> None:
         """Add what was looked at."""

@@ -559,9 +559,9 @@ def test_few_guided_prefixes_do_not_matter(monkeypatch):
     assert len(found) == len(expected) == PIPELINED.ntops
 
 
-@given(searches(), st.sampled_from(GOALS), st.integers(0, 3), st.booleans())
+@given(searches(), st.sampled_from(GOALS), st.integers(0, 3), st.booleans(), st.booleans())
 @settings(max_examples=20)
-def test_certificate(case, goal, most, few_prefixes):
+def test_certificate(case, goal, most, few_prefixes, only_first):
     """Nothing is better than the lower bound, also when much is given up."""
     case = with_options(case, opt_goal=goal)
     dataflow = NNDataflow(*case[:4], case[5])
@@ -574,6 +574,8 @@ def test_certificate(case, goal, most, few_prefixes):
         assert proven.value == keys_of(goal, best)[0][0]
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(segment_paths, "MAX_SEARCHED", 0)
+            if only_first:
+                patch.setattr(pipeline_search, "MAX_SEARCHED", -1)
             patch.setattr(pipeline_search, "GUIDED_COMBINATIONS", most)
             patch.setattr(pipeline_search, "MAX_COMBINATIONS", most)
             if few_prefixes:
