@@ -74,7 +74,8 @@ def written(network, layers, nodes="4 4", options="--interlayer-partition"):
     words = f"mlp_s --batch 4 --nodes {nodes} --array 8 8 --gbuf 8192 --regf 128 --mem-type 3D -p 1"
     costs = f"--hier-cost 0 0 0 0 --hop-cost 0 --unit-idle-cost {STATIC}"
     arguments = parse_arguments(f"{words} {costs} {options}".split())
-    _, resource, cost, option = nn_dataflow_search.describe(arguments)
+    problem = nn_dataflow_search.describe(arguments)._replace(network=network)
+    resource = problem.machine.resource
 
     def layout(one):
         frng = FmapRange(FmapPosition(0, 0, 0, 0), FmapPosition(4, one.nofm, one.hofm, one.wofm))
@@ -83,7 +84,7 @@ def written(network, layers, nodes="4 4", options="--interlayer-partition"):
     scheme = NNDataflowScheme(network, layout(network.input_layer()))
     for name, values in layers.items():
         scheme[name] = layer(layout(network[name]), *values)
-    return SearchResult(arguments, resource, cost, option, [scheme], (1, 2), 0.25, {"evaluated": 3})
+    return SearchResult(problem, [scheme], (1, 2), 0.25, {"evaluated": 3})
 
 
 B_OUTER_O, B_OUTER_I = (0, 1, 2), (1, 0, 2)
