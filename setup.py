@@ -18,10 +18,12 @@ def read_version() -> str:
     return match.group(1)
 
 
+ARCH = ["PyYAML>=6"]
 # Solver of the mixed-integer programs, and files of machines and mappings.
-COSA = ["highspy>=1.7", "PyYAML>=6"]
+COSA = ["highspy>=1.7", *ARCH]
 
 EXTRAS = {
+    "arch": ARCH,  # machines in YAML; presets and JSON need nothing
     "cosa": COSA,
     "plot": ["matplotlib>=3.7"],  # charts of benchmarks/
     "test": ["pytest>=8", "pytest-cov>=5", "pytest-xdist>=3.5", "hypothesis>=6.100", *COSA],
@@ -54,6 +56,7 @@ setup(
     package_data={
         "nn_dataflow": ["py.typed"],
         "nn_dataflow.cosa": ["data/*.yaml", "data/examples/*.yaml"],
+        "nn_dataflow.machines": ["data/*.json"],
         "nn_dataflow.tests": ["data/*.json*", "data/cosa/*"],
     },
     python_requires=">=3.10",
@@ -67,6 +70,7 @@ setup(
     entry_points={
         "console_scripts": [
             "cosa_schedule = nn_dataflow.tools.cosa_schedule:main",
+            "nn_dataflow = nn_dataflow.tools.main:main",
             "nn_dataflow_search = nn_dataflow.tools.nn_dataflow_search:main",
             "nn_layer_stats = nn_dataflow.tools.nn_layer_stats:main",
         ],

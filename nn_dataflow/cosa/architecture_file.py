@@ -10,15 +10,16 @@ from __future__ import annotations
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
+from nn_dataflow.files.reader import read
+
 from .architecture import Architecture, Level
 from .errors import InputError
 from .problem import TENSORS
-from .yaml_input import read
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from .yaml_input import Document, Table
+    from nn_dataflow.files.table import Document, Table
 
 _STORAGE_KEYS = (
     "name",
@@ -54,7 +55,7 @@ _ORIGINAL_KEEPS = {
 
 def read_architecture(path: str | Path) -> Architecture:
     """Read a machine; see `Architecture.from_yaml`."""
-    document = read(path)
+    document = read(path, "cosa")
     if "arch" in document:
         return _flat(document)
     if "architecture" not in document:

@@ -5,17 +5,9 @@ Decides the kinds of failure (docs/cosa.md, section 6): bad input, a machine tha
 of a layer, a package that is not installed.
 """
 
-from __future__ import annotations
+from nn_dataflow.errors import InputError, MissingExtraError
 
-from importlib import import_module
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from types import ModuleType
-
-
-class InputError(ValueError):
-    """Bad input; the message is one line: where, what was given, what is allowed."""
+__all__ = ["InputError", "MissingExtraError", "NoMappingError"]
 
 
 class NoMappingError(Exception):
@@ -37,39 +29,3 @@ class NoMappingError(Exception):
         super().__init__(message)
         self.status = status
         self.bound = bound
-
-
-class MissingExtraError(ImportError):
-    """A package that an optional feature needs is not installed."""
-
-
-def require(module: str, package: str, purpose: str) -> ModuleType:
-    """Import an optional module.
-
-    Parameters
-    ----------
-    module, package : str
-        Name to import, and name to install.
-    purpose : str
-        What needs it.
-
-    Raises
-    ------
-    MissingExtraError
-        If it is not installed.
-
-    Examples
-    --------
-    >>> require("no_such_module", "NoSuch", "reading of files")
-    Traceback (most recent call last):
-        ...
-    nn_dataflow.cosa.errors.MissingExtraError: reading of files needs NoSuch: \
-pip install "nn_dataflow[cosa]"
-    """
-    try:
-        return import_module(module)
-    except ModuleNotFoundError as error:
-        if error.name != module.partition(".")[0]:
-            raise
-        hint = 'pip install "nn_dataflow[cosa]"'
-        raise MissingExtraError(f"{purpose} needs {package}: {hint}") from None

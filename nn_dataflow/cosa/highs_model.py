@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from .errors import InputError, require
+from nn_dataflow.errors import require
+
+from .errors import InputError
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -128,7 +130,7 @@ class LinearProgram:
         MissingExtraError
             Without HiGHS.
         """
-        highspy: Any = require("highspy", "HiGHS", "solving formulations H and P")
+        highspy: Any = require("highspy", "HiGHS", "solving formulations H and P", "cosa")
         solver = highspy.Highs()
         options: dict[str, Any] = {
             "output_flag": False,

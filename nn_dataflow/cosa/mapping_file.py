@@ -12,17 +12,19 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from nn_dataflow.files.reader import read, write_yaml
+
 from .errors import InputError
 from .mapping import Mapping
 from .problem import DIMENSIONS, TENSORS
-from .yaml_input import read, write
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from nn_dataflow.files.table import Table
+
     from .architecture import Architecture
     from .mapping import Loops
-    from .yaml_input import Table
 
 _FACTOR = re.compile(r"([A-Z])\s*=?\s*(\d+)$")
 _KINDS = ("spatial", "temporal")
@@ -32,7 +34,7 @@ _RESIDENCY = "residency"
 
 def write_mapping(mapping: Mapping, path: str | Path, architecture: Architecture | None) -> None:
     """Write a mapping; see `Mapping.to_yaml`."""
-    write(path, {"mapping": entries(mapping, architecture)})
+    write_yaml(path, {"mapping": entries(mapping, architecture)}, "cosa")
 
 
 def entries(mapping: Mapping, architecture: Architecture | None = None) -> list[dict[str, Any]]:
@@ -75,7 +77,7 @@ def order_of(loops: Loops) -> str:
 
 def read_mapping(path: str | Path) -> Mapping:
     """Read a mapping; see `Mapping.from_yaml`."""
-    document = read(path)
+    document = read(path, "cosa")
     found: dict[str, tuple[list[Any], list[Any]]] = {}
     keeps: dict[str, tuple[str, ...]] = {}
     residency: dict[str, Table] = {}

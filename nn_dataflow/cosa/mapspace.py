@@ -76,9 +76,9 @@ class Mapspace:
         MissingExtraError
             Without PyYAML.
         """
-        from .yaml_input import read  # noqa: PLC0415 (needs an extra)
+        from nn_dataflow.files.reader import read  # noqa: PLC0415 (needs an extra)
 
-        document = read(path)
+        document = read(path, "cosa")
         found: dict[str, tuple[str, ...]] = {}
         for row in document.table("mapspace").tables("constraints"):
             row.check_keys(("target", "type", "keep", "bypass"))

@@ -196,9 +196,9 @@ class Problem:
         MissingExtraError
             Without PyYAML.
         """
-        from .yaml_input import read  # noqa: PLC0415 (needs an extra)
+        from nn_dataflow.files.reader import read  # noqa: PLC0415 (needs an extra)
 
-        document = read(path)
+        document = read(path, "cosa")
         table = document.table("problem")
         dims, coefficients = {}, dict.fromkeys(_COEFFICIENTS, 1)
         for key in table.keys():  # noqa: SIM118  # no dict
@@ -223,10 +223,11 @@ class Problem:
 
     def to_yaml(self, path: str | Path) -> None:
         """Write a problem file."""
-        from .yaml_input import write  # noqa: PLC0415 (needs an extra)
+        from nn_dataflow.files.reader import write_yaml  # noqa: PLC0415 (needs an extra)
 
         coefficients = zip(_COEFFICIENTS, self.stride + self.dilation, strict=True)
-        write(path, {"problem": self.dims | dict(coefficients) | {"shape": _SHAPES[0]}})
+        values = self.dims | dict(coefficients) | {"shape": _SHAPES[0]}
+        write_yaml(path, {"problem": values}, "cosa")
 
 
 def _positive(what: str, value: Any) -> int:

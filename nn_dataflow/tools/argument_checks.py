@@ -12,12 +12,11 @@ import re
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
+from nn_dataflow.machines.limits import MAX_BYTES_PER_CYCLE, MAX_COST, MIN_BYTES_PER_CYCLE
+
 from .terminal import write
 
 MAX_BATCH = 1_000_000
-MAX_WORD_BITS = 1024
-MAX_NUMBER = 1e15
-MIN_BANDWIDTH = 1e-9
 
 _LONGEST_SHOWN = 60
 _NEGATIVE = re.compile(r"-(\.?\d.*|inf(inity)?|nan)$", re.IGNORECASE)
@@ -110,8 +109,9 @@ def bus_width(option: str, text: str, highest: int, word_bits: int) -> int:
 def bandwidth(option: str, text: str) -> float:
     """Return a bandwidth in bytes per cycle, maybe infinite, or refuse."""
     value = _float(text)
-    if value != math.inf and not MIN_BANDWIDTH <= value <= MAX_NUMBER:
-        allowed = f"a number of bytes per cycle from {MIN_BANDWIDTH:g} to {MAX_NUMBER:g}, or inf"
+    if value != math.inf and not MIN_BYTES_PER_CYCLE <= value <= MAX_BYTES_PER_CYCLE:
+        lowest, highest = MIN_BYTES_PER_CYCLE, MAX_BYTES_PER_CYCLE
+        allowed = f"a number of bytes per cycle from {lowest:g} to {highest:g}, or inf"
         refuse(option, text, allowed)
     return value
 
@@ -119,16 +119,16 @@ def bandwidth(option: str, text: str) -> float:
 def cost(option: str, text: str) -> float:
     """Return a unit cost, or refuse."""
     value = _float(text)
-    if not 0 <= value <= MAX_NUMBER:
-        refuse(option, text, f"a number from 0 to {MAX_NUMBER:g}")
+    if not 0 <= value <= MAX_COST:
+        refuse(option, text, f"a number from 0 to {MAX_COST:g}")
     return value
 
 
 def costs(option: str, texts: Sequence[str]) -> tuple[float, ...]:
     """Return unit costs, or refuse them together."""
     values = tuple(map(_float, texts))
-    if not all(0 <= value <= MAX_NUMBER for value in values):
-        refuse(option, texts, f"{len(texts)} numbers from 0 to {MAX_NUMBER:g}")
+    if not all(0 <= value <= MAX_COST for value in values):
+        refuse(option, texts, f"{len(texts)} numbers from 0 to {MAX_COST:g}")
     return values
 
 

@@ -13,7 +13,7 @@ import io
 import os
 import sys
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 # The matrix products of a search are small: threads cost more at start than they save.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -30,21 +30,8 @@ from nn_dataflow.tools.terminal import columns, write
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from nn_dataflow.core.cost import Cost
-    from nn_dataflow.core.network import Network
-    from nn_dataflow.core.option import Option
-    from nn_dataflow.core.resource import Resource
     from nn_dataflow.tools.search_arguments import Arguments
-    from nn_dataflow.tools.search_result import SearchResult
-
-
-class Problem(NamedTuple):
-    """What is searched, in the model's terms."""
-
-    network: Network
-    resource: Resource
-    cost: Cost
-    options: Option
+    from nn_dataflow.tools.search_result import Problem, SearchResult
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -120,28 +107,21 @@ def run(arguments: Arguments) -> None:
 def describe(arguments: Arguments) -> Problem:
     """Return the search that the arguments ask for, in words and cycles.
 
-    Capacities and widths are rounded down to whole words; the bandwidth is not rounded.
-
     Raises
     ------
     Refused
         If there is no such network, or the hardware or the options make no sense together.
     """
-    from nn_dataflow.core.cost import Cost  # noqa: PLC0415
     from nn_dataflow.core.option import Option  # noqa: PLC0415
     from nn_dataflow.nns import import_network  # noqa: PLC0415
+    from nn_dataflow.tools.machine_arguments import machine_spec  # noqa: PLC0415
+    from nn_dataflow.tools.search_result import Problem  # noqa: PLC0415
 
     try:
         # What the program of a network prints is no part of the result.
         with contextlib.redirect_stdout(sys.stderr):
             network = import_network(arguments.net)
-        resource = _resource(arguments)
-        cost = Cost(
-            mac_op=arguments.op_cost,
-            mem_hier=arguments.hier_cost,
-            noc_hop=arguments.hop_cost,
-            idl_unit=arguments.unit_idle_cost,
-        )
+        machine = machine_spec(arguments).machine()
         options = Option(
             sw_gbuf_bypass=tuple(letter not in arguments.disable_bypass for letter in "fio"),
             sw_solve_loopblocking=arguments.solve_loopblocking,
@@ -162,37 +142,7 @@ def describe(arguments: Arguments) -> Problem:
         )
     except (ImportError, ValueError) as error:
         raise Refused(error) from error
-    return Problem(network, resource, cost, options)
-
-
-def _resource(arguments: Arguments) -> Resource:
-    from nn_dataflow.core.node_region import NodeRegion  # noqa: PLC0415
-    from nn_dataflow.core.phy_dim2 import PhyDim2  # noqa: PLC0415
-    from nn_dataflow.core.resource import (  # noqa: PLC0415
-        Resource,
-        bus_width_from_bits,
-        words_from_bits,
-    )
-
-    nodes = PhyDim2(*arguments.nodes)
-    origin = PhyDim2(0, 0)
-    if arguments.mem_type == "3D":
-        memory = NodeRegion(dim=nodes, origin=origin, type=NodeRegion.DRAM)
-    else:
-        corners = PhyDim2(2, 2)
-        memory = NodeRegion(dim=corners, origin=origin, dist=nodes - 1, type=NodeRegion.DRAM)
-    return Resource(
-        proc_region=NodeRegion(dim=nodes, origin=origin, type=NodeRegion.PROC),
-        dram_region=memory,
-        src_data_region=memory,
-        dst_data_region=memory,
-        dim_array=PhyDim2(*arguments.array),
-        size_gbuf=words_from_bits(arguments.gbuf * 8, arguments.word),
-        size_regf=words_from_bits(arguments.regf * 8, arguments.word),
-        array_bus_width=bus_width_from_bits(arguments.bus_width, arguments.word),
-        dram_bandwidth=arguments.dram_bw * 8 / arguments.word,
-        no_time_mux=False,
-    )
+    return Problem(arguments.net, arguments.batch, network, machine, options)
 
 
 def search(arguments: Arguments, problem: Problem) -> SearchResult:
@@ -210,11 +160,13 @@ def search(arguments: Arguments, problem: Problem) -> SearchResult:
     from nn_dataflow.tools.progress import ProgressLine  # noqa: PLC0415
     from nn_dataflow.tools.search_result import SearchResult  # noqa: PLC0415
 
-    network, resource, cost, options = problem
+    options, machine = problem.options, problem.machine
     talks = options.verbose or arguments.debug
     progress = ProgressLine(arguments.net)
     try:
-        nnd = NNDataflow(network, arguments.batch, resource, cost, MapStrategyEyeriss)
+        nnd = NNDataflow(
+            problem.network, problem.batch, machine.resource, machine.cost, MapStrategyEyeriss
+        )
     except ValueError as error:
         reason = str(error).removeprefix("NNDataflow: ")
         raise Refused(f"{arguments.net}: {reason}") from error
@@ -232,17 +184,15 @@ def search(arguments: Arguments, problem: Problem) -> SearchResult:
         progress.stop()
     elapsed = time.perf_counter() - begin
     if not tops:
-        regf, gbuf = _bytes(arguments.regf), _bytes(arguments.gbuf)
-        given = f"--regf {regf}, --gbuf {gbuf}, {arguments.word}-bit words"
+        from nn_dataflow.tools.machine_arguments import capacities  # noqa: PLC0415
+
+        given = capacities(arguments)
         raise NoDataflow(f"no valid dataflow for {arguments.net}: {nnd.failure} ({given})")
     if sys.stderr is not None:
         sys.stderr.write(said.getvalue())
     assert nnd.certificate is not None
     return SearchResult(
-        arguments,
-        resource,
-        cost,
-        options,
+        problem,
         tops,
         cache_stats,
         elapsed,
@@ -250,10 +200,6 @@ def search(arguments: Arguments, problem: Problem) -> SearchResult:
         nnd.certificate,
         nnd.seconds,
     )
-
-
-def _bytes(number: int) -> str:
-    return f"{number} byte{'s' if number > 1 else ''}"
 
 
 if __name__ == "__main__":

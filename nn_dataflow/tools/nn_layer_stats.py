@@ -18,10 +18,10 @@ if not __package__:
     sys.path.insert(0, os.path.abspath(__file__).rsplit(os.sep, 3)[0])  # noqa: PTH100
 
 from nn_dataflow.core.layer import ConvLayer, FCLayer, Layer
+from nn_dataflow.machines.limits import MAX_WORD_BITS
 from nn_dataflow.nns import import_network
 from nn_dataflow.tools.argument_checks import (
     MAX_BATCH,
-    MAX_WORD_BITS,
     OneLineParser,
     Refused,
     whole,

@@ -34,8 +34,8 @@ def record(result: SearchResult, version: str) -> dict[str, Any]:
     op_cost, *access_costs, noc_cost, static_cost = (part.cost for part in result.components())
     values: dict[str, Any] = {
         "version": version,
-        "net": result.arguments.net,
-        "batch": result.arguments.batch,
+        "net": result.problem.net,
+        "batch": result.problem.batch,
         "resource": result.resource._asdict(),
         "cost": result.cost._asdict(),
         "options": result.options._asdict(),

@@ -10,6 +10,9 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from nn_dataflow.machines.spec import CORNERS, EVERY_NODE
+from nn_dataflow.machines.units import ENERGY_UNITS
+
 from .segment_table import Marks, segment_tables
 from .segments import segments_of
 from .table_text import Column, alone, flow, join, scale, scaled, shorten, wrap
@@ -17,11 +20,14 @@ from .table_text import Column, alone, flow, join, scale, scaled, shorten, wrap
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .search_arguments import Arguments
+    from nn_dataflow.core.option import Option
+    from nn_dataflow.machines.spec import Machine
+
     from .search_result import SearchResult
     from .segments import Segment
 
 _GOALS = {"e": "energy (cost)", "d": "delay (time)", "ed": "energy x delay (cost x time)"}
+_MEMORIES = {CORNERS: "at the 4 corners", EVERY_NODE: "at every node"}
 _PARTS = ("OUTP", "OFMP", "BATP", "INPP")
 
 
@@ -85,18 +91,18 @@ def render(result: SearchResult, width: int) -> str:
 
 
 def _heading(result: SearchResult, width: int) -> list[str]:
-    given = result.arguments
-    resource = result.resource
+    problem, resource, options = result.problem, result.resource, result.options
+    word = problem.machine.word
     gbuf, regf = resource.size_gbuf, resource.size_regf
-    corners = "at the 4 corners" if given.mem_type == "2D" else "at every node"
     bus, dram = resource.array_bus_width, resource.dram_bandwidth
     machine = [
-        f"{_by(given.nodes)} nodes of {_by(given.array)} PEs",
-        f"{given.word}-bit words",
-        f"register file {_kilobytes(given.regf)} ({regf} words) per PE",
-        f"global buffer (GBUF) {_kilobytes(given.gbuf)} ({gbuf} words) per node",
+        *([problem.machine.name] if problem.machine.name else []),
+        f"{_by(resource.proc_region.dim)} nodes of {_by(resource.dim_array)} PEs",
+        f"{word}-bit words",
+        f"register file {_kilobytes(regf * word)} ({regf} words) per PE",
+        f"global buffer (GBUF) {_kilobytes(gbuf * word)} ({gbuf} words) per node",
         f"bus from GBUF to PEs {_rate(bus)} per data category",
-        f"{given.mem_type} memory (DRAM) {corners}",
+        _memory(problem.machine),
         f"DRAM bandwidth {_rate(dram)}",
     ]
     dram_cost, gbuf_cost, itcn_cost, regf_cost = (f"{cost:g}" for cost in result.cost.mem_hier)
@@ -109,56 +115,63 @@ def _heading(result: SearchResult, width: int) -> list[str]:
         f"word-hop {result.cost.noc_hop:g}",
         f"cycle {result.cost.idl_unit:g} (static)",
     ]
-    if result.cost.mac_op == 1:
+    if problem.machine.cost_unit in ENERGY_UNITS:
+        costs.append(f"one unit is 1 {problem.machine.cost_unit}")
+    elif result.cost.mac_op == 1:
         costs.append("one unit is the energy of a MAC operation")
-    may_bypass = [
-        name
-        for letter, name in (("f", "filters"), ("i", "ifmaps"), ("o", "ofmaps"))
-        if letter not in given.disable_bypass
-    ]
+    names = ("filters", "ifmaps", "ofmaps")
+    may_bypass = [name for name, may in zip(names, options.sw_gbuf_bypass, strict=True) if may]
     kinds = [
         name
         for name, wanted in (
-            ("hybrid", given.hybrid_partition),
-            ("batch", given.batch_partition),
-            ("ifmaps", given.ifmaps_partition),
+            ("hybrid", options.partition_hybrid),
+            ("batch", options.partition_batch),
+            ("ifmaps", options.partition_ifmaps),
         )
         if wanted
     ]
-    options = [
+    told = [
         f"may bypass GBUF: {', '.join(may_bypass) or 'nothing'}",
         f"partition {', '.join(kinds) or 'in one fixed way'}",
-        f"loop blocking {'by formula' if given.solve_loopblocking else 'exhaustive'}",
+        f"loop blocking {'by formula' if options.sw_solve_loopblocking else 'exhaustive'}",
     ]
-    if given.enable_access_forwarding:
-        options.append("nodes forward data")
-    if given.enable_gbuf_sharing:
-        options.append("nodes share GBUF and forward data")
-    options += _pipelines(given)
+    if options.hw_access_forwarding:
+        told.append("nodes forward data")
+    if options.hw_gbuf_sharing:
+        told.append("nodes share GBUF and forward data")
+    told += _pipelines(options)
     return [
-        f"{given.net}, batch {given.batch}, goal: least {_GOALS[given.goal]}",
+        f"{problem.net}, batch {problem.batch}, goal: least {_GOALS[options.opt_goal]}",
         *flow("machine", machine, width),
         *flow("costs", costs, width),
-        *flow("options", options, width),
+        *flow("options", told, width),
     ]
 
 
-def _pipelines(given: Arguments) -> list[str]:
+def _memory(machine: Machine) -> str:
+    """Say where the memory is."""
+    if machine.memory in _MEMORIES:
+        return f"{machine.memory} memory (DRAM) {_MEMORIES[machine.memory]}"
+    places = ", ".join(f"({h},{w})" for h, w in machine.resource.dram_region.iter_node())
+    return f"memory (DRAM) at {places}"
+
+
+def _pipelines(given: Option) -> list[str]:
     """Return what layers may do together."""
     kinds = [
         text
         for text, wanted in (
-            ("groups of layers run side by side", given.interlayer_partition),
-            ("fmaps stay in GBUF between layers", given.enable_save_writeback),
+            ("groups of layers run side by side", given.partition_interlayer),
+            ("fmaps stay in GBUF between layers", given.hw_gbuf_save_writeback),
         )
         if wanted
     ]
     if not kinds:
         return []
-    if given.disable_interlayer_opt:
+    if not given.layer_pipeline_opt:
         kinds.append("basic pipelines only")
-    if given.layer_pipeline_time_overhead < math.inf:
-        kinds.append(f"time overhead of a segment at most {given.layer_pipeline_time_overhead:g}")
+    if given.layer_pipeline_time_ovhd < math.inf:
+        kinds.append(f"time overhead of a segment at most {given.layer_pipeline_time_ovhd:g}")
     if given.layer_pipeline_max_degree < math.inf:
         kinds.append(f"at most {given.layer_pipeline_max_degree:g} units in a segment")
     return kinds
@@ -213,7 +226,7 @@ def _notes(result: SearchResult, marks: Marks) -> list[str]:
         notes = [_OWN_NODES_NOTE, _SEGMENT_NOTE, _OVERLAP_NOTE]
         if result.cost.idl_unit:
             notes.append(_STATIC_NOTE)
-    if math.prod(result.arguments.nodes) > 1:
+    if result.resource.proc_region.dim.size() > 1:
         notes.append(_PARTITION_NOTE)
     notes.append(_BLOCKING_NOTE)
     if result.sharing_hops().amount:
@@ -333,8 +346,8 @@ def _by(dims: Sequence[int]) -> str:
     return f"{dims[0]}x{dims[1]}"
 
 
-def _kilobytes(num_bytes: int) -> str:
-    return f"{num_bytes / 1024:g} kB"
+def _kilobytes(bits: float) -> str:
+    return f"{bits / 8 / 1024:g} kB"
 
 
 def _rate(words: float) -> str:

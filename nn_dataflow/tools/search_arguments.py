@@ -10,9 +10,10 @@ import argparse
 from collections.abc import Sequence
 from typing import Any, NamedTuple, NoReturn
 
+from nn_dataflow.machines.limits import MAX_BYTES, MAX_NODES, MAX_PES, MAX_WORD_BITS
+
 from .argument_checks import (
     MAX_BATCH,
-    MAX_WORD_BITS,
     OneLineParser,
     Refused,
     area,
@@ -29,11 +30,10 @@ from .argument_checks import (
 from .search_options import (
     BYPASS,
     BYPASS_LETTERS,
+    COSTS,
     GOALS,
-    MAX_BYTES,
+    MACHINE,
     MAX_DEGREE,
-    MAX_NODES,
-    MAX_PES,
     MAX_PROCESSES,
     MAX_TOP,
     MEMORY_TYPES,
@@ -66,10 +66,16 @@ example:
 
 
 class Arguments(NamedTuple):
-    """Checked arguments, in the units of the command line."""
+    """Checked arguments, in the units of the command line.
+
+    Options of the machine that were not given have their defaults; `given` names the others, such
+    as ``gbuf``, which override the machine of `arch`.
+    """
 
     net: str
     batch: int
+    arch: str | None
+    given: frozenset[str]
     word: int  # bits
     nodes: tuple[int, int]
     array: tuple[int, int]
@@ -128,6 +134,7 @@ def parse_arguments(argv: Sequence[str]) -> Arguments:
     """
     parser = _Parser()
     given = parser.parse_args(_join_bypass(parser.complete(argv)))
+    of_machine = _of_machine(given)
     if given.ifmaps_partition and not given.hybrid_partition:
         raise Refused("--ifmaps-partition: needs --hybrid-partition")
     _refuse_contradictions(given)
@@ -135,6 +142,8 @@ def parse_arguments(argv: Sequence[str]) -> Arguments:
     return Arguments(
         net=given.net,
         batch=whole("--batch", given.batch, MAX_BATCH),
+        arch=given.arch,
+        given=of_machine,
         word=word,
         nodes=area("--nodes", given.nodes, MAX_NODES, "nodes"),
         array=area("--array", given.array, MAX_PES, "PEs"),
@@ -167,6 +176,19 @@ def parse_arguments(argv: Sequence[str]) -> Arguments:
         output=given.output,
         debug=given.debug,
     )
+
+
+def _of_machine(given: argparse.Namespace) -> frozenset[str]:
+    """Name the options of the machine that were given, and give the others their defaults."""
+    named = set()
+    for spec in (*MACHINE[1:], *COSTS):
+        name = spec.names[2:].replace("-", "_")
+        if getattr(given, name) is None:
+            several = " " in spec.metavar
+            setattr(given, name, spec.default.split() if several else spec.default)
+        else:
+            named.add(name)
+    return frozenset(named)
 
 
 def _refuse_contradictions(given: argparse.Namespace) -> None:
@@ -234,6 +256,8 @@ class _Parser(OneLineParser):
             several = {"nargs": len(metavars)}
             default = spec.default.split()
         default_text = spec.default_text.format(spec.default)
+        if spec in MACHINE or spec in COSTS:
+            default = None  # so that it is known what was given
         group.add_argument(
             *names,
             action=spec.action,

@@ -2,15 +2,12 @@
 """The options of the network search: names, other spellings, defaults, and texts of the help.
 
 Decides what the command line of docs/model/search.md section 7 consists of, and the largest sizes
-that it accepts. `search_arguments` reads and checks it.
+that it accepts beside those of machines. `search_arguments` reads and checks it.
 """
 
 import os
 from typing import NamedTuple
 
-MAX_NODES = 65536
-MAX_PES = 2**20
-MAX_BYTES = 2**40
 MAX_TOP = 100  # the search time grows with it
 MAX_PROCESSES = 1024
 
@@ -37,34 +34,43 @@ class Spec(NamedTuple):
     action: str = "store"
 
 
+MACHINE = (
+    Spec(
+        "--arch",
+        "a machine: a preset, or a file (.yaml, .json); the options below override it; "
+        "nn_dataflow arch list shows the presets",
+        "NAME|FILE",
+        default_text="none, the machine of the options below",
+    ),
+    Spec("--nodes", "rows and columns of nodes", "H W", "1 1"),
+    Spec("--array", "rows and columns of PEs in a node", "H W", "16 16"),
+    Spec("--regf", "register file of a PE, in bytes", "BYTES", "512"),
+    Spec("--gbuf", "global buffer of a node, in bytes", "BYTES", "131072"),
+    Spec("--word", "word size, in bits", "BITS", "16"),
+    Spec(
+        "--bus-width",
+        "width of the bus from global buffer to PE array, in bits; 0 is unlimited",
+        "BITS",
+        "0",
+    ),
+    Spec("--dram-bw", "total memory bandwidth, in bytes per cycle, or inf", "X", "inf"),
+    Spec("--mem-type", "memory at the four corners (2D) or at every node (3D)", "TYPE", "2D"),
+)
+COSTS = (
+    Spec("--op-cost", "of an operation", "X", "1"),
+    Spec(
+        "--hier-cost",
+        "per word accessed in memory, global buffer, array interconnect and register file",
+        "DRAM GBUF ITCN REGF",
+        "200 6 2 1",
+    ),
+    Spec("--hop-cost", "per word and hop between nodes", "X", "10"),
+    Spec("--unit-idle-cost", "static, per cycle, of the whole machine", "X", "0"),
+)
 OPTIONS = {
     "workload": (Spec("--batch", "batch size", "N", "16"),),
-    "machine": (
-        Spec("--nodes", "rows and columns of nodes", "H W", "1 1"),
-        Spec("--array", "rows and columns of PEs in a node", "H W", "16 16"),
-        Spec("--regf", "register file of a PE, in bytes", "BYTES", "512"),
-        Spec("--gbuf", "global buffer of a node, in bytes", "BYTES", "131072"),
-        Spec("--word", "word size, in bits", "BITS", "16"),
-        Spec(
-            "--bus-width",
-            "width of the bus from global buffer to PE array, in bits; 0 is unlimited",
-            "BITS",
-            "0",
-        ),
-        Spec("--dram-bw", "total memory bandwidth, in bytes per cycle, or inf", "X", "inf"),
-        Spec("--mem-type", "memory at the four corners (2D) or at every node (3D)", "TYPE", "2D"),
-    ),
-    "costs, in one unit; the defaults are in energies of a MAC operation": (
-        Spec("--op-cost", "of an operation", "X", "1"),
-        Spec(
-            "--hier-cost",
-            "per word accessed in memory, global buffer, array interconnect and register file",
-            "DRAM GBUF ITCN REGF",
-            "200 6 2 1",
-        ),
-        Spec("--hop-cost", "per word and hop between nodes", "X", "10"),
-        Spec("--unit-idle-cost", "static, per cycle, of the whole machine", "X", "0"),
-    ),
+    "machine": MACHINE,
+    "costs, in one unit; the defaults are in energies of a MAC operation": COSTS,
     "what is searched": (
         Spec(
             BYPASS,

@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
     from nn_dataflow.core.certificate import Certificate
     from nn_dataflow.core.cost import Cost
+    from nn_dataflow.core.network import Network
     from nn_dataflow.core.nn_dataflow_scheme import NNDataflowScheme
     from nn_dataflow.core.option import Option
     from nn_dataflow.core.resource import Resource
-
-    from .search_arguments import Arguments
+    from nn_dataflow.machines.spec import Machine
 
 LARGEST_DIFFERENCE = 1e-6
 
@@ -33,6 +33,16 @@ class Component(NamedTuple):
     cost: float
 
 
+class Problem(NamedTuple):
+    """What is searched, in the model's terms; `net` is the network as it was asked for."""
+
+    net: str
+    batch: int
+    network: Network
+    machine: Machine
+    options: Option
+
+
 class SearchResult(NamedTuple):
     """The schedules found, best first, and what they were found for and how.
 
@@ -41,16 +51,28 @@ class SearchResult(NamedTuple):
     ``certificate`` is what is proven of the best schedule; ``seconds`` are those of each stage.
     """
 
-    arguments: Arguments
-    resource: Resource
-    cost: Cost
-    options: Option
+    problem: Problem
     tops: Sequence[NNDataflowScheme]
     cache_stats: tuple[int, int]
     elapsed: float
     effort: dict[str, int]
     certificate: Certificate
     seconds: dict[str, float]
+
+    @property
+    def resource(self) -> Resource:
+        """The machine."""
+        return self.problem.machine.resource
+
+    @property
+    def cost(self) -> Cost:
+        """Its unit costs."""
+        return self.problem.machine.cost
+
+    @property
+    def options(self) -> Option:
+        """What was searched for."""
+        return self.problem.options
 
     @property
     def best(self) -> NNDataflowScheme:

@@ -72,7 +72,7 @@ def _segment(result: SearchResult, timing: PipelineSegmentTiming) -> Segment:
     segment = PipelineSegment(
         tuple(map(tuple, names)),
         timing.network,
-        result.arguments.batch,
+        result.problem.batch,
         result.resource,
         with_opt=result.options.layer_pipeline_opt,
     )

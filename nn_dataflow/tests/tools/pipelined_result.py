@@ -75,7 +75,8 @@ def written(network, layers, nodes="4 4", options="--interlayer-partition"):
     words = f"mlp_s --batch 4 --nodes {nodes} --array 8 8 --gbuf 8192 --regf 128 --mem-type 3D -p 1"
     costs = f"--hier-cost 0 0 0 0 --hop-cost 0 --unit-idle-cost {STATIC}"
     arguments = parse_arguments(f"{words} {costs} {options}".split())
-    _, resource, cost, option = nn_dataflow_search.describe(arguments)
+    problem = nn_dataflow_search.describe(arguments)._replace(network=network)
+    resource = problem.machine.resource
 
     def layout(one):
         frng = FmapRange(FmapPosition(0, 0, 0, 0), FmapPosition(4, one.nofm, one.hofm, one.wofm))
@@ -85,10 +86,7 @@ def written(network, layers, nodes="4 4", options="--interlayer-partition"):
     for name, values in layers.items():
         scheme[name] = layer(layout(network[name]), *values)
     return SearchResult(
-        arguments,
-        resource,
-        cost,
-        option,
+        problem,
         [scheme],
         (1, 2),
         0.25,

@@ -136,9 +136,8 @@ def test_narrow_table_has_two_lines_per_layer(monkeypatch):
 @pytest.mark.parametrize(("goal", "what"), [("e", "cost"), ("d", "time"), ("ed", "cost x time")])
 def test_gap_is_told(monkeypatch, goal, what):
     result = search(monkeypatch, MLP_S)
-    result = result._replace(
-        options=result.options._replace(opt_goal=goal), certificate=Certificate(2e9, 1.939e9)
-    )
+    problem = result.problem._replace(options=result.options._replace(opt_goal=goal))
+    result = result._replace(problem=problem, certificate=Certificate(2e9, 1.939e9))
     line = f"no schedule of the stated space has over 3.1 % less {what}; lower bound 1.939e+09"
     assert line in render(result, 110)
 

@@ -1,24 +1,47 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""YAML files in and out; every complaint names the file and the line.
+"""Tables of a file, whose values are taken one by one; every complaint names file and line.
 
-Decides how values of files are checked (docs/cosa.md sections 2 and 6): a key given twice is
-refused, and so is an unknown key that is nearly a known one, since it would be lost in silence.
+Decides how values of files are checked (docs/machines.md section 3; docs/cosa.md sections 2 and
+6): a key given twice is refused, and so is an unknown key, in some files only if it is nearly a
+known one, since it would be lost in silence.
 """
 
 from __future__ import annotations
 
 from difflib import get_close_matches
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
-from .errors import InputError, require
+from nn_dataflow.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Sequence
+
+MAPPING, LIST, SCALAR = "mapping", "list", "scalar"
 
 
-def _yaml() -> Any:
-    return require("yaml", "PyYAML", "reading and writing of YAML files")
+class Node(Protocol):
+    """A value in the syntax of a file, whatever the format."""
+
+    @property
+    def kind(self) -> str:
+        """`MAPPING`, `LIST` or `SCALAR`."""
+
+    @property
+    def line(self) -> int:
+        """Line at which it begins, from 1."""
+
+    @property
+    def text(self) -> str:
+        """A scalar as it is written."""
+
+    def value(self) -> Any:
+        """A scalar as a value of Python."""
+
+    def items(self) -> Sequence[Node]:
+        """Return the items of a list."""
+
+    def entries(self) -> Sequence[tuple[str, int, Node]]:
+        """Return keys, their lines, and values of a mapping."""
 
 
 class Table:
@@ -28,21 +51,20 @@ class Table:
     ----------
     path : str
         The file, for messages.
-    node : yaml.MappingNode
-        Its syntax.
+    node : Node
+        Its syntax, a mapping.
     what : str
         What it describes, for messages.
     """
 
-    def __init__(self, path: str, node: Any, what: str) -> None:
-        self.path, self.what, self.line = path, what, node.start_mark.line + 1
-        self._values: dict[str, Any] = {}
+    def __init__(self, path: str, node: Node, what: str) -> None:
+        self.path, self.what, self.line = path, what, node.line
+        self._values: dict[str, Node] = {}
         self._lines: dict[str, int] = {}
-        for key_node, value_node in node.value:
-            key, line = str(key_node.value), key_node.start_mark.line + 1
+        for key, line, value in node.entries():
             if key in self._values:
                 raise InputError(f"{path}:{line}: {key} is given twice")
-            self._values[key] = value_node
+            self._values[key] = value
             self._lines[key] = line
 
     def __contains__(self, key: str) -> bool:
@@ -67,28 +89,40 @@ class Table:
                 if near:
                     self.refuse(key, f"unknown key, {near[0]!r} was meant")
 
+    def check_all_keys(self, known: Sequence[str]) -> None:
+        """Refuse every unknown key."""
+        for key in self._values:
+            if key not in known:
+                near = get_close_matches(key.lower(), known, 1, 0.6)
+                meant = f"{near[0]!r} was meant, " if near else ""
+                self.refuse(key, f"unknown key, {meant}must be of {', '.join(known)}")
+
+    def is_table(self, key: str) -> bool:
+        """Tell whether there is a value and it is a mapping."""
+        return key in self._values and self._values[key].kind == MAPPING
+
     def table(self, key: str) -> Table:
         """Return a mapping."""
         node = self._node(key, "a mapping")
-        if not _is(node, "MappingNode"):
+        if node.kind != MAPPING:
             self.refuse(key, "must be a mapping")
         return Table(self.path, node, key)
 
     def tables(self, key: str) -> list[Table]:
         """Return a list of mappings."""
         node = self._node(key, "a list of mappings")
-        if not _is(node, "SequenceNode") or not all(_is(x, "MappingNode") for x in node.value):
+        if node.kind != LIST or not all(x.kind == MAPPING for x in node.items()):
             self.refuse(key, "must be a list of mappings")
-        return [Table(self.path, item, key) for item in node.value]
+        return [Table(self.path, item, key) for item in node.items()]
 
     def text(self, key: str, default: str | None = None) -> str:
         """Return a text; a missing one is refused unless there is a default."""
         if default is not None and key not in self._values:
             return default
         node = self._node(key, "a text")
-        if not _is(node, "ScalarNode") or node.value == "":
+        if node.kind != SCALAR or node.text == "":
             self.refuse(key, "must be a text")
-        return str(node.value)
+        return node.text
 
     def choice(self, key: str, choices: Sequence[str]) -> str:
         """Return one of some texts."""
@@ -100,11 +134,11 @@ class Table:
     def names(self, key: str, allowed: Sequence[str]) -> tuple[str, ...]:
         """Return a list of names; none where the value is missing or empty."""
         node = self._values.get(key)
-        if node is None or (_is(node, "ScalarNode") and node.value in ("", "null", "~")):
+        if node is None or (node.kind == SCALAR and node.text in ("", "null", "~")):
             return ()
-        if not _is(node, "SequenceNode") or not all(_is(x, "ScalarNode") for x in node.value):
+        if node.kind != LIST or not all(x.kind == SCALAR for x in node.items()):
             self.refuse(key, "must be a list of names")
-        found = tuple(str(item.value) for item in node.value)
+        found = tuple(item.text for item in node.items())
         for name in found:
             if name not in allowed:
                 self.refuse(key, f"must be of {', '.join(allowed)}, got {name!r}")
@@ -118,7 +152,7 @@ class Table:
             return default
         value = self._scalar(key, "a positive integer")
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            self.refuse(key, f"must be a positive integer, got {self._values[key].value!r}")
+            self.refuse(key, f"must be a positive integer, got {self._values[key].text!r}")
         return value
 
     def count(self, key: str, most: int) -> int:
@@ -134,16 +168,37 @@ class Table:
             return None
         value = self._scalar(key, "a positive number")
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
-            self.refuse(key, f"must be a positive number, got {self._values[key].value!r}")
+            self.refuse(key, f"must be a positive number, got {self._values[key].text!r}")
         return float(value)
+
+    def flag(self, key: str, default: bool) -> bool:
+        """Return true or false."""
+        value = self._scalar(key, "true or false") if key in self._values else default
+        if not isinstance(value, bool):
+            self.refuse(key, f"must be true or false, got {self._values[key].text!r}")
+        return value
+
+    def pair(self, key: str, wanted: str, default: tuple[int, int] | None = None) -> Any:
+        """Return two integers, from a list or from a text such as "4x4"; `wanted` says so."""
+        if default is not None and key not in self._values:
+            return default
+        node = self._node(key, wanted)
+        if node.kind == MAPPING:
+            self.refuse(key, f"must be {wanted}")
+        parts = [x.text for x in node.items()] if node.kind == LIST else node.text.split("x")
+        try:
+            first, second = (int(part) for part in parts)
+        except ValueError:
+            self.refuse(key, f"must be {wanted}, got {' '.join(parts)!r}")
+        return first, second
 
     def _scalar(self, key: str, wanted: str) -> Any:
         node = self._node(key, wanted)
-        if not _is(node, "ScalarNode"):
+        if node.kind != SCALAR:
             self.refuse(key, f"must be {wanted}")
-        return _yaml().SafeLoader("").construct_object(node)
+        return node.value()
 
-    def _node(self, key: str, wanted: str) -> Any:
+    def _node(self, key: str, wanted: str) -> Node:
         if key not in self._values:
             self.refuse(None, f"{self.what}: {key} is missing, must be {wanted}")
         return self._values[key]
@@ -159,47 +214,3 @@ class Document(Table):
     """
 
     stem: str
-
-
-def read(path: str | Path) -> Document:
-    """Read a file whose top is a mapping.
-
-    Raises
-    ------
-    InputError
-        With file and line, if it cannot be read, is no YAML, or is no mapping.
-    MissingExtraError
-        Without PyYAML.
-    """
-    yaml = _yaml()
-    name = str(path)
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"{name}: cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise InputError(f"{name}: cannot be read: is no UTF-8 text") from None
-    try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        where = f":{mark.line + 1}" if mark else ""
-        raise InputError(f"{name}{where}: is no YAML: {error.problem}") from None
-    except (yaml.YAMLError, ValueError) as error:
-        reason = " ".join(str(error).split())
-        raise InputError(f"{name}: is no YAML: {reason}") from None
-    if not _is(node, "MappingNode"):
-        raise InputError(f"{name}:1: must be a mapping of names to values")
-    document = Document(name, node, "file")
-    document.stem = Path(path).stem
-    return document
-
-
-def write(path: str | Path, values: Mapping[str, Any]) -> None:
-    """Write a file, each innermost table on one line."""
-    text = _yaml().safe_dump(dict(values), sort_keys=False, default_flow_style=None, width=100)
-    Path(path).write_text(text, encoding="utf-8")
-
-
-def _is(node: Any, kind: str) -> bool:
-    return isinstance(node, getattr(_yaml(), kind))
