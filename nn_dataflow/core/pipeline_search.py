@@ -36,8 +36,9 @@ if TYPE_CHECKING:
 # Prefixes kept per position by passes that look for a better limit.
 GUIDED_PREFIXES = 16
 
-# Prefixes kept per position by the first pass.
+# Prefixes kept per position by the first pass, and partial schedules in a segment.
 FIRST_PREFIXES = 4
+FIRST_STATES = 1 << 8
 
 # How far above the lower bound of a segment the first pass looks at first, relatively.
 FIRST_SHARE = 1 / 32
@@ -276,7 +277,9 @@ class PipelineSearch:
         while True:
             share = self._shares.setdefault(id(space), FIRST_SHARE)
             limit = NearLimit(column, least * (1 + share))
-            points = space.points(combinations, places, NOTHING, limit, self.paths.workers)
+            points = space.points(
+                combinations, places, NOTHING, limit, self.paths.workers, FIRST_STATES
+            )
             if len(points.cost) or share > 1:
                 return points
             self._shares[id(space)] = 2 * share

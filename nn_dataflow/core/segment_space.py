@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     Floats = NDArray[np.floating[Any]]
     Bools = NDArray[np.bool_]
 
-# Partial schedules of a segment, at most; more are given up and counted.
+# Partial schedules of a segment, at most; by default, more are given up and counted.
 MAX_STATES = 1 << 14
 
 
@@ -106,6 +106,7 @@ class SegmentSpace:
         rest: LowerBounds,
         limit: SearchLimit | NearLimit,
         workers: Workers,
+        most: int = MAX_STATES,
     ) -> SegmentPoints:
         """Schedules that can be best.
 
@@ -120,9 +121,11 @@ class SegmentSpace:
             network; schedules beyond the limit at all of them are left out.
         workers
             Where array mappings are searched.
+        most
+            Partial schedules kept per layer, those of the best metric.
         """
         if places not in self._points:
-            allowance = _Allowance(self, rest, limit, workers)
+            allowance = _Allowance(self, rest, limit, workers, most)
             begin = 0
             found = []
             for grid in self.grids:
@@ -143,7 +146,7 @@ class SegmentSpace:
             schedules = self._schedules(grid, is_alive, position, allowance)
             states = self._extended(states, position, schedules, grid, places)
             states = take(states, allowance.partial(states, self._later(grid, position, states)))
-            states = self._unbeaten(states, position, grid)
+            states = self._unbeaten(states, position, grid, allowance.most)
             if not len(states.cost):
                 break
         return self._finished(states)
@@ -269,7 +272,7 @@ class SegmentSpace:
     def _has_limit(self) -> bool:
         return bool(self.goal.max_overhead < float("inf"))
 
-    def _unbeaten(self, states: States, position: int, grid: ConstraintGrid) -> States:
+    def _unbeaten(self, states: States, position: int, grid: ConstraintGrid, most: int) -> States:
         states = states._replace(symbols=grid.still_needed(position, states.symbols))
         states = unbeaten_states(
             states,
@@ -279,11 +282,18 @@ class SegmentSpace:
             slack=self._has_limit,
             num=self.goal.num,
         )
-        if len(states.cost) > MAX_STATES:
-            self.num_dropped += len(states.cost) - MAX_STATES
-            best = np.argsort(states.cost, kind="stable")[:MAX_STATES]
+        if len(states.cost) > most:
+            self.num_dropped += (len(states.cost) - most) * (most == MAX_STATES)
+            best = np.argsort(self._metric(states), kind="stable")[:most]
             states = take(states, np.sort(best))
         return states
+
+    def _metric(self, states: States) -> Floats:
+        """Energy, time or their weighted sum of partial schedules, by the goal."""
+        time = states.busy_time().astype(float)
+        if self.goal.goal == "d":
+            return time
+        return weighted(states.cost, self.bounds.weights[-1], time)
 
     def _finished(self, states: States) -> SegmentPoints:
         """Charge static energy for the time of the segment; drop what has too much overhead."""
@@ -348,11 +358,13 @@ class _Allowance:
         rest: LowerBounds,
         limit: SearchLimit | NearLimit,
         workers: Workers,
+        most: int,
     ) -> None:
         self.space = space
         self.rest = rest
         self.limit = limit
         self.workers = workers
+        self.most = most
 
     def metric(self, own: Floats, others: Floats, longest: float) -> Bools:
         """Which schedules of a layer may matter.
