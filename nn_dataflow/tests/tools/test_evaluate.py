@@ -5,13 +5,13 @@ import copy
 import json
 import math
 import os
-import pty
 import sys
 from pathlib import Path
 
 import pytest
 
 from nn_dataflow.machines.machine_file import load, values_of
+from nn_dataflow.tests.tools.test_nn_dataflow_search import terminal
 from nn_dataflow.tools import main, nn_dataflow_search
 
 # What the evaluation tells in its own way.
@@ -364,14 +364,15 @@ def test_a_record_without_the_name_of_its_machine(capsys, stored):
 
 def on_terminal(monkeypatch, *words):
     """What a terminal of 100 columns shows."""
-    master, slave = pty.openpty()
     monkeypatch.setenv("COLUMNS", "100")
-    with os.fdopen(slave, "w") as terminal:
-        monkeypatch.setattr(sys, "stdout", terminal)
+    with (
+        terminal() as (slave, shown),
+        monkeypatch.context() as patch,
+        os.fdopen(os.dup(slave), "w") as stdout,
+    ):
+        patch.setattr(sys, "stdout", stdout)
         assert main.main(["evaluate", *words]) == 0
-    text = os.read(master, 100_000).decode()
-    os.close(master)
-    return text.replace("\r\n", "\n")
+    return "".join(shown).replace("\r\n", "\n")
 
 
 def test_the_table_says_that_nothing_was_searched(monkeypatch, tmp_path, stored):
