@@ -59,13 +59,17 @@ def run(argv: Sequence[str]) -> None:
     parser.add_argument(
         "--net", metavar="NAME|FILE", help="where the network is now (default: as stored)"
     )
+    parser.add_argument(
+        "--explain", metavar="LAYER", action="append", default=[], help="print a layer's loop nest"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON, on a terminal as well")
     parser.add_argument("-o", "--output", metavar="FILE", help="write JSON to this file")
     parser.add_argument("--debug", action="store_true", help="show where in the program it failed")
     given = parser.parse_args(argv)
-    output = ResultOutput(given.output, json=given.json)
+    output = ResultOutput(given.output, json=given.json, layers=given.explain)
     stored = read_result(given.result)
     result = evaluated(given.result, stored, given.arch, given.net)
+    output.check_layers(result.problem.net, result.problem.network)
 
     def table(width: int) -> str:
         return f"{render(result, width)}\n{_difference(given.result, stored, result)}\n"
@@ -74,7 +78,7 @@ def run(argv: Sequence[str]) -> None:
         told = {"file": given.result, "stored_cost": stored.cost, "stored_time": stored.time}
         return {**record(result, get_version(with_local=True)), "evaluated": told}
 
-    output.put(values, table)
+    output.put(result, values, table)
 
 
 def evaluated(path: str, stored: StoredResult, arch: str | None, net: str | None) -> SearchResult:

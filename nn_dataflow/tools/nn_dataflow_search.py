@@ -77,8 +77,10 @@ def run(arguments: Arguments) -> None:
     """
     from nn_dataflow.tools.result_output import ResultOutput  # noqa: PLC0415
 
-    output = ResultOutput(arguments.output, json=arguments.json)
-    result = search(arguments, describe(arguments))
+    output = ResultOutput(arguments.output, json=arguments.json, layers=arguments.explain)
+    problem = describe(arguments)
+    output.check_layers(problem.net, problem.network)
+    result = search(arguments, problem)
 
     def table(width: int) -> str:
         from nn_dataflow.tools.result_table import render  # noqa: PLC0415
@@ -91,7 +93,7 @@ def run(arguments: Arguments) -> None:
 
         return result_json.record(result, get_version(with_local=True))
 
-    output.put(record, table)
+    output.put(result, record, table)
 
 
 def describe(arguments: Arguments) -> Problem:

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Where a result goes: a table on a terminal, JSON anywhere else, JSON in a file.
 
-Decides which of them is wanted (docs/model/search.md section 7), before any work is done.
+Decides which of them is wanted (docs/model/search.md sections 7 and 7.2), before any work is done;
+and where the loop nests of layers go, which take the place of JSON on standard output.
 """
 
 from __future__ import annotations
@@ -9,11 +10,15 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-from .argument_checks import Refused
+from .argument_checks import Refused, refuse_layer
 from .terminal import columns, write
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
+
+    from nn_dataflow.core.network import Network
+
+    from .search_result import SearchResult
 
 
 class ResultOutput:
@@ -25,14 +30,19 @@ class ResultOutput:
         File that gets JSON.
     json : bool
         Whether standard output gets JSON, also on a terminal.
+    layers : sequence of str
+        Layers whose loop nests are wanted.
 
     Raises
     ------
     Refused
-        If there is nowhere to put the result.
+        If there is nowhere to put the result, or two kinds of it in one place.
     """
 
-    def __init__(self, output: str | None, *, json: bool) -> None:
+    def __init__(self, output: str | None, *, json: bool, layers: Sequence[str] = ()) -> None:
+        if json and layers:
+            raise Refused("--explain: must not be given with --json; use --output FILE for JSON")
+        self._layers = layers
         self._file = None
         if output is not None:
             from .output_file import OutputFile  # noqa: PLC0415
@@ -40,15 +50,28 @@ class ResultOutput:
             self._file = OutputFile(output)
         is_terminal = sys.stdout is not None and sys.stdout.isatty()
         self._table_wanted = is_terminal and not json
-        self._json_wanted = json or not (is_terminal or self._file)
+        self._json_wanted = json or not (is_terminal or self._file or layers)
         if self._json_wanted and sys.stdout is None:
             raise Refused("standard output is closed: use --output FILE")
 
-    def put(self, record: Callable[[], Mapping[str, Any]], table: Callable[[int], str]) -> None:
+    def check_layers(self, net: str, network: Network) -> None:
+        """Refuse layers that the network does not have."""
+        for name in self._layers:
+            if name not in list(network):
+                refuse_layer("--explain", name, net, list(network))
+
+    def put(
+        self,
+        result: SearchResult,
+        record: Callable[[], Mapping[str, Any]],
+        table: Callable[[int], str],
+    ) -> None:
         """Write what is wanted.
 
         Parameters
         ----------
+        result
+            The result, for the loop nests.
         record, table
             Make the values of the JSON record, and the text of the table for a width.
 
@@ -67,3 +90,7 @@ class ResultOutput:
                 write(text)
         if self._table_wanted:
             write(table(columns(sys.stdout)))
+        for number, name in enumerate(self._layers):
+            from .loop_nest import explain  # noqa: PLC0415
+
+            write(("\n" if number or self._table_wanted else "") + explain(result.best, name))
