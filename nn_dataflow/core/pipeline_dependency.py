@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from .pipeline_segment_timing import SchedIndex
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Container, Iterator
 
     from .network import Network
 
@@ -171,6 +171,31 @@ def shared_sources(
         if link.memory_source and not link.local_source:
             readers.setdefault(network.prevs(link.layer), []).append(index)
     return {prevs: tuple(indices) for prevs, indices in readers.items() if len(indices) > 1}
+
+
+def near_ifmaps(link: LayerLinks, inside: Container[str | None], network: Network) -> float:
+    """Share of ifmap channels from the layer before, if others come from memory.
+
+    Parameters
+    ----------
+    link : LayerLinks
+        The layer.
+    inside : container of str
+        Names of the layers of its segment.
+    network : Network
+
+    Returns
+    -------
+    float
+        0 if all come from the same kind of place.
+    """
+    if not (link.local_source and link.memory_source):
+        return 0
+    channels = [
+        ((network.input_layer() if prev is None else network[prev]).nofm, prev in inside)
+        for prev in network.prevs(link.layer)
+    ]
+    return sum(n for n, is_near in channels if is_near) / sum(n for n, _ in channels)
 
 
 def forwarded_ofmaps(links: Links) -> dict[SchedIndex, tuple[SchedIndex, ...]]:

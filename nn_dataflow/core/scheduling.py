@@ -28,6 +28,8 @@ from .places import fmap_range
 from .scheduling_result import SchedulingCondition, SchedulingResult
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from .blocking_search import Points
     from .option import Option
     from .resource import Resource
@@ -183,15 +185,45 @@ def make_result(
     sched_seq, cost
         Place of the layer in the schedule, and costs.
     """
-    resource = space.setting.resource
     number = int(space.row_part[row])
-    model = space.mappings[int(space.row_mapping[row])].model
-    evaluation = model.evaluate(points.bl_ts, points.bl_ords, points.keep_filters)
-    lbs = LoopBlockingScheme.of(model, evaluation, 0, points.bl_ts, points.bl_ords)
-    part = PartitionScheme.of_row(space.parts, number)
-
     unit_nhops = [int(h) for h in space.fixed_hops[number]]
     unit_nhops[de.IFM] = int(ifmap_hops[number])
+    model = space.mappings[int(space.row_mapping[row])].model
+    evaluation = model.evaluate(points.bl_ts, points.bl_ords, points.keep_filters)
+    return layer_result(
+        (space.layer, space.batch_size, PartitionScheme.of_row(space.parts, number)),
+        LoopBlockingScheme.of(model, evaluation, 0, points.bl_ts, points.bl_ords),
+        space.setting.resource,
+        unit_nhops,
+        sched_seq,
+        cost,
+    )
+
+
+def layer_result(
+    split: tuple[Layer, int, PartitionScheme],
+    lbs: LoopBlockingScheme,
+    resource: Resource,
+    unit_nhops: Sequence[int],
+    sched_seq: tuple[int, int, int],
+    cost: Cost,
+) -> SchedulingResult:
+    """Put the figures of one schedule of a layer together (section 3).
+
+    Parameters
+    ----------
+    split
+        The layer, its batch size and how they are split over the nodes.
+    lbs
+        The loop blocking scheme of a node, evaluated.
+    resource
+        The nodes, and where the fmaps are.
+    unit_nhops
+        Word-hops of a pass over filters, ifmaps and ofmaps.
+    sched_seq, cost
+        Place of the layer in the schedule, and costs.
+    """
+    layer, batch_size, part = split
     top_fetch = lbs.fetch[lbs.BL.GBUF]
     mem_nhops = [float(u * f) for u, f in zip(unit_nhops, top_fetch, strict=True)]
     node_nhops = list(lbs.noc_access)
@@ -244,14 +276,11 @@ def make_result(
         node_nhops=tuple(node_nhops),
         unit_nhops=tuple(unit_nhops),
     )
-    return SchedulingResult(scheme, ofmap_layout(space, part), sched_seq)
-
-
-def ofmap_layout(space: LayerSpace, part: PartitionScheme) -> DataLayout:
-    """Where a layer puts its ofmaps: its destination region, split by its partition."""
-    region = space.setting.resource.dst_data_region
-    return DataLayout(
-        frngs=(fmap_range(space.layer, space.batch_size),),
+    # The ofmaps are split by the partition, as far as it suits their region.
+    region = resource.dst_data_region
+    layout = DataLayout(
+        frngs=(fmap_range(layer, batch_size),),
         regions=(region,),
         parts=(part.projection(region, appl2frng=True),),
     )
+    return SchedulingResult(scheme, layout, sched_seq)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from nn_dataflow.core.cost import Cost
 from nn_dataflow.core.node_region import NodeRegion
@@ -46,6 +46,15 @@ class Machine(NamedTuple):
     cost_unit: str = ""
     name: str = ""
     memory: str = ""
+
+    def told(self) -> dict[str, Any]:
+        """Return what is known of it beside the model's numbers."""
+        return {
+            "name": self.name,
+            "word": self.word,
+            "cost_unit": self.cost_unit,
+            "memory": self.memory,
+        }
 
 
 @dataclass(frozen=True)

@@ -61,6 +61,24 @@ def refuse(option: str, given: str | Sequence[str], allowed: str) -> NoReturn:
     raise Refused(f"{option} {shown(given)}: must be {allowed}")
 
 
+def refuse_layer(option: str, layer: str, net: str, names: Sequence[str]) -> NoReturn:
+    """Raise the refusal of a layer that a network does not have; `names` are those it has.
+
+    Examples
+    --------
+    >>> refuse_layer("--layer", "fc9", "mlp_s", ["fc1", "conv"])
+    Traceback (most recent call last):
+        ...
+    nn_dataflow.tools.argument_checks.Refused: --layer fc9: mlp_s has no layer of this name, \
+the closest is fc1
+    """
+    import difflib  # noqa: PLC0415 (only for this message)
+
+    closest = difflib.get_close_matches(layer, names, n=1)
+    known = f"the closest is {closest[0]}" if closest else f"must be one of {', '.join(names)}"
+    raise Refused(f"{option} {layer}: {net} has no layer of this name, {known}")
+
+
 def shown(given: str | Sequence[str]) -> str:
     r"""Return a given value, or several, as part of a one-line message.
 

@@ -20,7 +20,7 @@ if not __package__:
     # Without pathlib, which is slow to import.
     sys.path.insert(0, os.path.abspath(__file__).rsplit(os.sep, 3)[0])  # noqa: PTH100
 
-from nn_dataflow.tools.argument_checks import Refused
+from nn_dataflow.tools.argument_checks import Refused, refuse_layer
 from nn_dataflow.tools.cosa_arguments import PROG, parse_arguments
 from nn_dataflow.tools.exit_status import OK, NoDataflow, give_up
 from nn_dataflow.tools.terminal import OutputError, complain, write
@@ -135,17 +135,8 @@ def describe_problems(arguments: Arguments) -> list[Problem]:
     if arguments.layer is None:
         return list(problems.values())
     if arguments.layer not in problems:
-        raise Refused(_unknown_layer(arguments, list(problems)))
+        refuse_layer("--layer", arguments.layer, arguments.net, list(problems))
     return [problems[arguments.layer]]
-
-
-def _unknown_layer(arguments: Arguments, names: Sequence[str]) -> str:
-    import difflib  # noqa: PLC0415 (only for this message)
-
-    layer = str(arguments.layer)
-    closest = difflib.get_close_matches(layer, names, n=1)
-    known = f"the closest is {closest[0]}" if closest else f"must be one of {', '.join(names)}"
-    return f"--layer {layer}: {arguments.net} has no layer of this name, {known}"
 
 
 def search(

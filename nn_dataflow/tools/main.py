@@ -1,16 +1,20 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Command line tool `nn_dataflow`: looks at machines.
+"""Command line tool `nn_dataflow`: looks at machines, and at results of searches.
 
-Decides which commands there are (docs/machines.md section 6); each is in a module of its own,
-loaded when it is called.
+Decides which commands there are (docs/machines.md section 6, docs/evaluate.md); each is in a
+module of its own, loaded when it is called.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from importlib import import_module
 from typing import TYPE_CHECKING
+
+# As in the search, whose code evaluates results.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from nn_dataflow.tools.argument_checks import OneLineParser, Refused, shown
 from nn_dataflow.tools.exit_status import OK, give_up
@@ -23,6 +27,7 @@ PROG = "nn_dataflow"
 
 COMMANDS = {
     "arch": "machines: list the presets, show one, check files",
+    "evaluate": "evaluate the schedule of a stored result, on its machine or another",
 }
 
 _EPILOG = """\
@@ -32,6 +37,7 @@ exit status:
   0    done
   1    this program failed
   2    an argument or a file was refused
+  3    the schedule does not fit; a line says which layer exceeds which capacity
 """
 
 
@@ -88,7 +94,7 @@ def _command(words: list[str]) -> str:
         parser = OneLineParser(
             prog=PROG,
             usage=f"{PROG} COMMAND ...",
-            description=f"Machines.\n\ncommands:\n{commands}",
+            description=f"Machines, and results of searches.\n\ncommands:\n{commands}",
             epilog=_EPILOG,
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )

@@ -13,7 +13,7 @@ import io
 import os
 import sys
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 # The matrix products of a search are small: threads cost more at start than they save.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -25,7 +25,6 @@ if not __package__:
 from nn_dataflow.tools.argument_checks import Refused
 from nn_dataflow.tools.exit_status import OK, NoDataflow, give_up
 from nn_dataflow.tools.search_arguments import PROG, parse_arguments
-from nn_dataflow.tools.terminal import columns, write
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -76,32 +75,25 @@ def run(arguments: Arguments) -> None:
     OutputError
         If the result cannot be written.
     """
-    file = None
-    if arguments.output is not None:
-        from nn_dataflow.tools.output_file import OutputFile  # noqa: PLC0415
+    from nn_dataflow.tools.result_output import ResultOutput  # noqa: PLC0415
 
-        file = OutputFile(arguments.output)
-    is_terminal = sys.stdout is not None and sys.stdout.isatty()
-    table_wanted = is_terminal and not arguments.json
-    json_wanted = arguments.json or not (is_terminal or file)
-    if json_wanted and sys.stdout is None:
-        raise Refused("standard output is closed: use --output FILE")
+    output = ResultOutput(arguments.output, json=arguments.json, layers=arguments.explain)
+    problem = describe(arguments)
+    output.check_layers(problem.net, problem.network)
+    result = search(arguments, problem)
 
-    result = search(arguments, describe(arguments))
+    def table(width: int) -> str:
+        from nn_dataflow.tools.result_table import render  # noqa: PLC0415
 
-    if file or json_wanted:
+        return render(result, width)
+
+    def record() -> dict[str, Any]:
         from nn_dataflow.tools import result_json  # noqa: PLC0415
         from nn_dataflow.version import get_version  # noqa: PLC0415
 
-        text = result_json.to_text(result_json.record(result, get_version(with_local=True)))
-        if file:
-            file.save(text)
-        if json_wanted:
-            write(text)
-    if table_wanted:
-        from nn_dataflow.tools.result_table import render  # noqa: PLC0415
+        return result_json.record(result, get_version(with_local=True))
 
-        write(render(result, columns(sys.stdout)))
+    output.put(result, record, table)
 
 
 def describe(arguments: Arguments) -> Problem:

@@ -68,6 +68,7 @@ def record(result: SearchResult, version: str) -> dict[str, Any]:
             name: (layer.scheme, layer.ofmap_layout, layer.sched_seq)
             for name, layer in best.items()
         },
+        "machine": result.problem.machine.told(),
     }
     return {key: to_plain(value) for key, value in values.items()}
 

@@ -309,6 +309,8 @@ def _breakdown(result: SearchResult) -> list[str]:
 
 
 def _effort(result: SearchResult, width: int) -> list[str]:
+    if not result.effort:  # nothing was searched
+        return []
     reused, computed = result.cache_stats
     processes = result.options.nprocesses
     search = (

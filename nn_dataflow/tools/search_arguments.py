@@ -106,6 +106,7 @@ class Arguments(NamedTuple):
     verbose: bool
     json: bool
     output: str | None
+    explain: tuple[str, ...]
     debug: bool
 
 
@@ -174,6 +175,7 @@ def parse_arguments(argv: Sequence[str]) -> Arguments:
         verbose=given.verbose,
         json=given.json,
         output=given.output,
+        explain=tuple(given.explain or ()),
         debug=given.debug,
     )
 

@@ -163,6 +163,14 @@ OPTIONS = {
     "output": (
         Spec("--json", "print JSON, on a terminal as well"),
         Spec("-o --output", "write JSON to this file; a terminal still gets the table", "FILE"),
+        Spec(
+            "--explain",
+            "print how a layer is scheduled as a loop nest, for several layers several times; it "
+            "takes the place of JSON on standard output",
+            "LAYER",
+            default_text="none",
+            action="append",
+        ),
         Spec("-v --verbose", "say on standard error what is being searched"),
         Spec("--debug", "show where in the program an error arose"),
     ),

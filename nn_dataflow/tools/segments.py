@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from nn_dataflow.core.pipeline_segment import PipelineSegment
+from nn_dataflow.core.segment_plan import SegmentPlan
 from nn_dataflow.core.segment_times import node_time
 
 if TYPE_CHECKING:
@@ -69,40 +69,33 @@ def _segment(result: SearchResult, timing: PipelineSegmentTiming) -> Segment:
     names: list[list[str]] = [[] for _ in timing.timing_list]
     for name, index in timing.layer2idx.items():
         names[index.sp_idx].append(name)
-    segment = PipelineSegment(
+    segment = SegmentPlan(
+        timing.seg_idx,
         tuple(map(tuple, names)),
         timing.network,
         result.problem.batch,
         result.resource,
-        with_opt=result.options.layer_pipeline_opt,
+        result.options,
     )
-    allocation = segment.allocation()
-    assert allocation is not None
-    assert segment.links is not None
-    # Who gets from another group what that group reads from memory.
-    first_reader = {
-        index: readers[0].sp_idx
-        for readers in segment.ifm_fwd_dict.values()
-        for index in readers[1:]
-    }
     groups = [
         SegmentGroup(
-            resources[0].proc_region,
-            tuple(_layer(timing, link, first_reader) for link in links),
+            segment.resource(links[0].layer).proc_region,
+            tuple(_layer(timing, link, segment.first_reader(link.layer)) for link in links),
         )
-        for resources, links in zip(allocation, segment.links, strict=True)
+        for links in segment.links
     ]
     return Segment(timing, tuple(groups))
 
 
 def _layer(
-    timing: PipelineSegmentTiming, link: LayerLinks, first_reader: dict[SchedIndex, int]
+    timing: PipelineSegmentTiming, link: LayerLinks, first_reader: SchedIndex | None
 ) -> SegmentLayer:
     index = timing.layer2idx[link.layer]
     layer = timing.timing_list[index.sp_idx][index.tm_idx]
     sources: list[str | int] = []
     if link.memory_source:
-        sources.append(first_reader.get(index, MEMORY))
+        # Another group that reads from memory what this one gets from it.
+        sources.append(MEMORY if first_reader is None else first_reader.sp_idx)
     if link.neighbour_source is not None:
         sources.append(link.neighbour_source.sp_idx)
     if link.local_source:

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Where a result goes: a table on a terminal, JSON anywhere else, JSON in a file.
+
+Decides which of them is wanted (docs/model/search.md sections 7 and 7.2), before any work is done;
+and where the loop nests of layers go, which take the place of JSON on standard output.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+from .argument_checks import Refused, refuse_layer
+from .terminal import columns, write
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from nn_dataflow.core.network import Network
+
+    from .search_result import SearchResult
+
+
+class ResultOutput:
+    """What is wanted of a result.
+
+    Parameters
+    ----------
+    output : str or None
+        File that gets JSON.
+    json : bool
+        Whether standard output gets JSON, also on a terminal.
+    layers : sequence of str
+        Layers whose loop nests are wanted.
+
+    Raises
+    ------
+    Refused
+        If there is nowhere to put the result, or two kinds of it in one place.
+    """
+
+    def __init__(self, output: str | None, *, json: bool, layers: Sequence[str] = ()) -> None:
+        if json and layers:
+            raise Refused("--explain: must not be given with --json; use --output FILE for JSON")
+        self._layers = layers
+        self._file = None
+        if output is not None:
+            from .output_file import OutputFile  # noqa: PLC0415
+
+            self._file = OutputFile(output)
+        is_terminal = sys.stdout is not None and sys.stdout.isatty()
+        self._table_wanted = is_terminal and not json
+        self._json_wanted = json or not (is_terminal or self._file or layers)
+        if self._json_wanted and sys.stdout is None:
+            raise Refused("standard output is closed: use --output FILE")
+
+    def check_layers(self, net: str, network: Network) -> None:
+        """Refuse layers that the network does not have."""
+        for name in self._layers:
+            if name not in list(network):
+                refuse_layer("--explain", name, net, list(network))
+
+    def put(
+        self,
+        result: SearchResult,
+        record: Callable[[], Mapping[str, Any]],
+        table: Callable[[int], str],
+    ) -> None:
+        """Write what is wanted.
+
+        Parameters
+        ----------
+        result
+            The result, for the loop nests.
+        record, table
+            Make the values of the JSON record, and the text of the table for a width.
+
+        Raises
+        ------
+        OutputError
+            If it cannot be written.
+        """
+        if self._file or self._json_wanted:
+            from .result_json import to_text  # noqa: PLC0415
+
+            text = to_text(record())
+            if self._file:
+                self._file.save(text)
+            if self._json_wanted:
+                write(text)
+        if self._table_wanted:
+            write(table(columns(sys.stdout)))
+        for number, name in enumerate(self._layers):
+            from .loop_nest import explain  # noqa: PLC0415
+
+            write(("\n" if number or self._table_wanted else "") + explain(result.best, name))

@@ -1,0 +1,291 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The JSON record of a search, read back as a schedule whose figures are not known.
+
+Decides which keys of the record say what the schedule is (docs/evaluate.md section 2); all others
+are figures that follow from them. Each refusal names the file and the key.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeVar
+
+from nn_dataflow.core.cost import Cost
+from nn_dataflow.core.node_region import NodeRegion
+from nn_dataflow.core.option import Option
+from nn_dataflow.core.partition_scheme import PartitionScheme
+from nn_dataflow.core.phy_dim2 import PhyDim2
+from nn_dataflow.core.resource import Resource
+from nn_dataflow.core.schedule_plan import LayerPlan, SchedulePlan
+from nn_dataflow.machines.spec import Machine
+
+from .argument_checks import MAX_BATCH, Refused, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+Made = TypeVar("Made")
+
+_REGIONS = ("proc_region", "dram_region", "src_data_region", "dst_data_region")
+_MAY_BE_UNLIMITED = (
+    *("array_bus_width", "dram_bandwidth"),
+    *("layer_pipeline_time_ovhd", "layer_pipeline_max_degree"),
+)
+_LOOPS = ("ti", "to", "tb")
+
+
+class StoredResult(NamedTuple):
+    """What a record says.
+
+    Attributes
+    ----------
+    net, batch, machine, options
+        What was searched.
+    plan
+        The schedule found.
+    cost, time
+        Its total cost and time as stored.
+    """
+
+    net: str
+    batch: int
+    machine: Machine
+    options: Option
+    plan: SchedulePlan
+    cost: float
+    time: float
+
+
+def read_result(path: str) -> StoredResult:
+    """Read a record.
+
+    Raises
+    ------
+    Refused
+        If it cannot be read, or is no record: with the file, the key, and what is allowed.
+    """
+    top = _Values(path, "", _load(path))
+    resource = _resource(top.table("resource"))
+    told = top.table("machine") if "machine" in top else _Values(path, "machine", {})
+    machine = Machine(
+        resource,
+        _cost(top.table("cost")),
+        told.whole("word", 16),
+        *(told.text(key, "") for key in ("cost_unit", "name", "memory")),
+    )
+    ext = top.table("ext_layout_dict")
+    schedules = top.table("schedules")
+    plan = SchedulePlan(
+        resource,
+        top.layout("input_layout"),
+        {name: ext.layout(name) for name in ext},
+        {name: _layer(schedules, name) for name in schedules},
+    )
+    batch = top.whole("batch")
+    if not 1 <= batch <= MAX_BATCH:
+        top.refuse("batch", f"must be from 1 to {MAX_BATCH}, got {batch}")
+    return StoredResult(
+        top.text("net"),
+        batch,
+        machine,
+        _options(top.table("options")),
+        plan,
+        top.number("total_cost"),
+        top.number("total_time"),
+    )
+
+
+def _load(path: str) -> Any:
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise Refused(f"{path}: cannot be read: {error.strerror}") from None
+    except json.JSONDecodeError as error:
+        raise Refused(f"{path}:{error.lineno}: is no JSON: {error.msg}") from None
+    except (ValueError, RecursionError):
+        raise Refused(f"{path}: is no JSON") from None
+
+
+class _Values:
+    """A mapping of the record; `where` is its place, such as ``schedules.fc1``."""
+
+    def __init__(self, path: str, where: str, values: Any) -> None:
+        self.path, self.where = path, where
+        if not isinstance(values, dict):
+            raise Refused(f"{path}: {where or 'the top'} must be a mapping")
+        self._values: dict[str, Any] = values
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._values
+
+    def __iter__(self) -> Any:
+        return iter(self._values)
+
+    def refuse(self, key: str, wrong: str) -> NoReturn:
+        """Raise the refusal of a value."""
+        where = f"{self.where}.{key}" if self.where else key
+        raise Refused(f"{self.path}: {where}: {wrong}")
+
+    def get(self, key: str) -> Any:
+        """Return a value that must be there."""
+        if key not in self._values:
+            self.refuse(key, "is missing")
+        return self._values[key]
+
+    def table(self, key: str) -> _Values:
+        """Return a mapping."""
+        value = self.get(key)
+        if not isinstance(value, dict):
+            self.refuse(key, "must be a mapping")
+        return _Values(self.path, f"{self.where}.{key}" if self.where else key, value)
+
+    def text(self, key: str, default: str | None = None) -> str:
+        """Return a text."""
+        value = self.get(key) if default is None else self._values.get(key, default)
+        if not isinstance(value, str):
+            self.refuse(key, f"must be a text, got {_short(value)}")
+        return value
+
+    def number(self, key: str) -> float:
+        """Return a number."""
+        value = self.get(key)
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            self.refuse(key, f"must be a number, got {_short(value)}")
+        return value
+
+    def whole(self, key: str, default: int | None = None) -> int:
+        """Return a whole number."""
+        value = self.get(key) if default is None else self._values.get(key, default)
+        if isinstance(value, bool) or not isinstance(value, int):
+            self.refuse(key, f"must be a whole number, got {_short(value)}")
+        return value
+
+    def wholes(self, key: str, shape: Sequence[int], lowest: int = 0) -> Any:
+        """Return nested tuples of whole numbers of at least ``lowest``."""
+        value = self.get(key)
+        if not _has_shape(value, shape, lowest):
+            size = " x ".join(map(str, shape))
+            self.refuse(
+                key, f"must be {size} whole numbers of at least {lowest}, got {_short(value)}"
+            )
+        return _tuples(value)
+
+    def made(self, key: str, make: Callable[[Any], Any]) -> Any:
+        """Return a value of the model, whose own refusal is told."""
+        value = self.get(key)
+        try:
+            return make(value)
+        except (TypeError, ValueError) as error:
+            self.refuse(key, f"{error}")
+
+    def partition(self, key: str) -> PartitionScheme:
+        """Return a partition scheme, [order, 4 pairs]."""
+        return self.made(key, _partition)  # type: ignore[no-any-return]
+
+    def layout(self, key: str) -> PartitionScheme:
+        """Return how a layout of one piece is split."""
+        value = self.get(key)
+        if not (isinstance(value, list) and len(value) == 3 and isinstance(value[2], list)):
+            self.refuse(key, "must be a layout: [ranges, regions, partitions]")
+        if len(value[2]) != 1:
+            self.refuse(key, f"must have one partition, got {len(value[2])}")
+        return self.made(key, lambda layout: _partition(layout[2][0]))  # type: ignore[no-any-return]
+
+
+def _layer(schedules: _Values, name: str) -> LayerPlan:
+    entry = schedules.get(name)
+    if not isinstance(entry, list) or len(entry) != 3 or not isinstance(entry[0], dict):
+        schedules.refuse(name, "must be [scheme, ofmap layout, [segment, spatial, temporal]]")
+    scheme = _Values(schedules.path, f"schedules.{name}", {**entry[0], "place": entry[2]})
+    factors = scheme.wholes("tvals", (3, 3), 1)
+    for number, loop in enumerate(_LOOPS):
+        same = tuple(level[number] for level in factors)
+        if loop in scheme and scheme.wholes(loop, (3,), 1) != same:
+            scheme.refuse(loop, f"must be {[*same]}, as tvals says, got {scheme.get(loop)}")
+    orders = scheme.wholes("orders", (2, 3))
+    if any(sorted(order) != [0, 1, 2] for order in orders):
+        scheme.refuse("orders", f"must be two permutations of 0, 1, 2, got {_short(orders)}")
+    access = scheme.get("access")
+    return LayerPlan(
+        sched_seq=scheme.wholes("place", (3,)),
+        part=scheme.partition("part"),
+        bl_ts=factors,
+        bl_ords=orders,
+        keep_filters=scheme.wholes("fetch", (2, 3))[0][0] == 0,
+        unit_size=_tuples(scheme.get("unit_size")),
+        figures={
+            "ops": scheme.number("ops"),
+            "proc_time": scheme.number("proc_time"),
+            "access": access,
+            "regf": access[-1] if isinstance(access, list) and access else None,
+        },
+    )
+
+
+def _resource(table: _Values) -> Resource:
+    regions = {key: table.made(key, _region) for key in _REGIONS}
+    values = {key: table.get(key) for key in Resource._fields if key not in _REGIONS}
+    values["dim_array"] = table.made("dim_array", lambda dim: PhyDim2(*dim))
+    return _made(table, Resource, {**regions, **_unlimited(values)})
+
+
+def _cost(table: _Values) -> Cost:
+    values = {key: table.get(key) for key in Cost._fields}
+    return _made(table, Cost, {**values, "mem_hier": table.made("mem_hier", tuple)})
+
+
+def _options(table: _Values) -> Option:
+    values = _unlimited({key: table.get(key) for key in table})
+    bypass = table.made("sw_gbuf_bypass", tuple)
+    return _made(table, Option, {**values, "sw_gbuf_bypass": bypass})
+
+
+def _made(table: _Values, make: Callable[..., Made], values: Mapping[str, Any]) -> Made:
+    """Return a record of the model, whose own refusal is told."""
+    try:
+        return make(**values)
+    except (TypeError, ValueError, KeyError) as error:
+        said = error.args[0] if error.args else error
+        raise Refused(f"{table.path}: {table.where}: {said}") from None
+
+
+def _unlimited(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return values in which null is infinite where it may be."""
+    return {
+        key: math.inf if value is None and key in _MAY_BE_UNLIMITED else value
+        for key, value in values.items()
+    }
+
+
+def _region(value: Any) -> NodeRegion:
+    dim, origin, dist, kind, wtot, wbeg = value
+    return NodeRegion(
+        PhyDim2(*dim), PhyDim2(*origin), PhyDim2(*dist), type=kind, wtot=wtot, wbeg=wbeg
+    )
+
+
+def _partition(value: Any) -> PartitionScheme:
+    order, pdims = value
+    if not _has_shape(pdims, (4, 2), 1):
+        raise ValueError(f"must have four pairs of whole numbers of at least 1, got {pdims}")
+    return PartitionScheme(order, pdims)
+
+
+def _has_shape(value: Any, shape: Sequence[int], lowest: int) -> bool:
+    if not shape:
+        return isinstance(value, int) and not isinstance(value, bool) and value >= lowest
+    return (
+        isinstance(value, list)
+        and len(value) == shape[0]
+        and all(_has_shape(item, shape[1:], lowest) for item in value)
+    )
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value
+
+
+def _short(value: Any) -> str:
+    return shown(json.dumps(value))
