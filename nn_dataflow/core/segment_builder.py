@@ -17,6 +17,7 @@ from .layer import ConvLayer
 from .layer_space import LayerSpace
 from .mapping_space import MappingPool, Setting
 from .network_step import PlaceHops, Source, Step
+from .pipeline_dependency import near_ifmaps
 from .places import MemoryPlaces, distinct_places, fmap_range, is_single_place
 from .segment_bounds import SegmentGoal, SegmentLayer
 from .segment_space import SegmentSpace
@@ -138,7 +139,7 @@ class SegmentBuilder:
 
     def _space(self, link: LayerLinks, resource: Resource, segment: PipelineSegment) -> LayerSpace:
         """Space of a layer on its nodes, made once."""
-        near = self._near_ifmaps(link, segment)
+        near = near_ifmaps(link, {name for group in segment.seg for name in group}, self.network)
         key = (self.network[link.layer], resource, near)
         if key not in self._spaces:
             setting = Setting(resource, self.cost, self.options, near, split_times=True)
@@ -146,16 +147,6 @@ class SegmentBuilder:
                 key[0], self.batch_size, setting, self.map_strategy, pool=self.pool
             )
         return self._spaces[key]
-
-    def _near_ifmaps(self, link: LayerLinks, segment: PipelineSegment) -> float:
-        """Share of ifmap channels from the layer before, if others come from memory."""
-        if not (link.local_source and link.memory_source):
-            return 0
-        inside = {name for group in segment.seg for name in group}
-        channels = [
-            (self._layer_of(prev).nofm, prev in inside) for prev in self.network.prevs(link.layer)
-        ]
-        return sum(n for n, is_near in channels if is_near) / sum(n for n, _ in channels)
 
     def _layer_of(self, name: str | None) -> Layer:
         return self.network.input_layer() if name is None else self.network[name]

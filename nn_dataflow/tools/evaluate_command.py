@@ -118,7 +118,7 @@ def evaluated(path: str, stored: StoredResult, arch: str | None, net: str | None
     except ValueError as error:
         raise Refused(f"{path}: {error}") from error
     problem = Problem(net or stored.net, stored.batch, network, machine, stored.options)
-    return SearchResult(problem, [scheme], (0, 0), time.perf_counter() - begin, {})
+    return SearchResult(problem, [scheme], (0, 0), time.perf_counter() - begin, {}, None, {})
 
 
 def _machine(arch: str) -> Machine:

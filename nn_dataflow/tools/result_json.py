@@ -42,7 +42,8 @@ def record(result: SearchResult, version: str) -> dict[str, Any]:
         "cache_stats": result.cache_stats,
         "elapsed": result.elapsed,
         "search_effort": result.effort,
-        "certificate": {
+        "certificate": result.certificate
+        and {
             "lower_bound": result.certificate.lower_bound,
             "gap": result.certificate.gap,
             "optimal": result.certificate.is_optimal,

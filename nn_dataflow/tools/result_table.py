@@ -334,6 +334,7 @@ def _effort(result: SearchResult, width: int) -> list[str]:
 def _proof(result: SearchResult) -> tuple[str, ...]:
     """Say how good the result is proven to be."""
     proven = result.certificate
+    assert proven is not None  # something was searched
     what = {"e": "cost", "d": "time"}.get(result.options.opt_goal, "cost x time")
     if proven.is_optimal:
         return (f"no schedule of the stated space has less {what}",)

@@ -48,7 +48,8 @@ class SearchResult(NamedTuple):
 
     ``elapsed`` is the time of the search, in seconds; ``cache_stats`` counts the layer searches
     reused and computed; ``effort`` counts the candidates met, by what became of them;
-    ``certificate`` is what is proven of the best schedule; ``seconds`` are those of each stage.
+    ``certificate`` is what is proven of the best schedule, None if nothing was searched;
+    ``seconds`` are those of each stage.
     """
 
     problem: Problem
@@ -56,7 +57,7 @@ class SearchResult(NamedTuple):
     cache_stats: tuple[int, int]
     elapsed: float
     effort: dict[str, int]
-    certificate: Certificate
+    certificate: Certificate | None
     seconds: dict[str, float]
 
     @property

@@ -2,7 +2,6 @@
 """Tests of schedules evaluated without a search (docs/evaluate.md)."""
 
 import functools
-import types
 
 import numpy as np
 import pytest
@@ -23,7 +22,6 @@ from nn_dataflow.core.schedule_plan import (
     ScheduleEvaluator,
     SchedulePlan,
 )
-from nn_dataflow.core.segment_builder import SegmentBuilder
 from nn_dataflow.core.segment_plan import MAX_UTIL_DROP, PlanError, SegmentPlan
 from nn_dataflow.tests.core import test_network_search as layers
 from nn_dataflow.tests.core import test_pipeline_search as pipelines
@@ -282,24 +280,25 @@ def test_fmaps_on_chip_that_are_moved_several_times():
     )
 
 
-def test_shares_of_ifmaps_are_those_of_the_search():
+def test_shares_of_ifmaps():
+    """One operand of the sum can be on chip, and the other one in memory."""
     network = network_of(
         InputLayer(8, 8),
         ("a", ConvLayer(8, 8, 8, 1), [IN]),
         ("b", ConvLayer(8, 8, 8, 1), ["a"]),
         ("sum", EltwiseLayer(8, 8, 2), ["b", "a"]),
     )
-    builder = types.SimpleNamespace(network=network)
-    builder._layer_of = functools.partial(SegmentBuilder._layer_of, builder)
-    segments = list(InterLayerPipeline(network, 2, RESOURCE).gen_segment(PIPELINED))
-    shares = set()
-    for number, segment in enumerate(segments):
-        plan = SegmentPlan(number, segment.seg, network, 2, RESOURCE, PIPELINED)
-        for link in (link for group in segment.links for link in group):
-            share = plan.near_ifmaps(link.layer)
-            assert share == SegmentBuilder._near_ifmaps(builder, link, segment)
-            shares.add(share)
-    assert shares == {0, 0.5}
+    shares = {
+        (segment.seg, name): plan.near_ifmaps(name)
+        for segment in InterLayerPipeline(network, 2, RESOURCE).gen_segment(PIPELINED)
+        for plan in [SegmentPlan(0, segment.seg, network, 2, RESOURCE, PIPELINED)]
+        for group in segment.seg
+        for name in group
+    }
+    assert shares[(("b", "sum"),), "sum"] == 0.5
+    assert {where for where, share in shares.items() if share} <= {
+        (seg, "sum") for seg, _ in shares if "a" not in {name for group in seg for name in group}
+    }
 
 
 def test_nodes_are_divided_as_in_the_search():
