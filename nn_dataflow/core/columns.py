@@ -42,7 +42,7 @@ def row_keys(columns: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
     Examples
     --------
     >>> row_keys([np.array([2, 1, 2]), np.array([7, 9, 7])]).tolist()
-    [2, 1, 2]
+    [3, 2, 3]
     """
     key = np.zeros(len(columns[0]), dtype=np.int64)
     count = 1
