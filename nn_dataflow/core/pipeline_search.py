@@ -148,6 +148,8 @@ class PipelineSearch:
         passes = [first]
         searched = [np.zeros(0, dtype=np.int64)] * len(self.edges)
         if self.paths.num_searched <= MAX_SEARCHED or not len(first[-1].cost):
+            passes.append(self._pass(likely, GUIDED_PREFIXES, self._points))
+            self._lower_limit(passes[-1])
             closer, searched = self._closer_passes()
             passes += closer
         still = zip(self.paths.alive(), searched, strict=True)
