@@ -141,7 +141,7 @@ class LayerTable:
         self._under: set[int] = set()
         self._found: list[Schedules] = []
         self._metrics: list[Floats] = []
-        self._least_found = np.full(self._lower.shape[1], np.inf)
+        self._least_found = np.full(bounds.lower.shape[1], np.inf)
         self.least: Floats
         self._find_least()
 

@@ -202,8 +202,9 @@ class NetworkSearch:
 
     def _search_kept(self) -> bool:
         """Search the most promising array mappings kept; say whether there were any to search."""
-        rows = {n: self._next_rows(n) for n in range(len(self.steps))}
-        rows = {n: found for n, found in rows.items() if len(found)}
+        rows = {
+            n: self._next_rows(n) for n, table in enumerate(self.tables) if (table.point < 0).any()
+        }
         jobs = [
             (
                 self.steps[n].space.mappings[mapping],
