@@ -20,7 +20,7 @@ class NoDataflow(Exception):  # noqa: N818  # an answer
     """Nothing is valid; the message says which layer exceeds which capacity."""
 
 
-def give_up(prog: str, error: BaseException, hint: str = "") -> int:
+def give_up(prog: str, error: BaseException, *, debug: bool | None = None) -> int:
     """Tell of an exception in one line, and return the exit status.
 
     Parameters
@@ -29,13 +29,19 @@ def give_up(prog: str, error: BaseException, hint: str = "") -> int:
         Name of the tool.
     error : exception
         What ended the tool.
-    hint : str, optional
-        Follows the line where the tool itself is at fault.
+    debug : bool, optional
+        Whether a traceback is wanted as well. If not, the line says how to get one where the tool
+        itself is at fault; None is for a tool that has none.
     """
+    if debug:
+        import traceback  # noqa: PLC0415 (slow to import)
+
+        traceback.print_exception(error)
     if isinstance(error, NoReaderError):
         return NO_READER
     status, line = _explain(error)
-    complain(f"{prog}: {line}{hint if line.startswith('internal') else ''}")
+    hint = " (--debug shows where)" if debug is not None and line.startswith("internal") else ""
+    complain(f"{prog}: {line}{hint}")
     return status
 
 

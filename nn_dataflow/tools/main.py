@@ -63,11 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BaseException as error:  # noqa: BLE001  # each has its status and its line
         if isinstance(error, SystemExit):  # --help or --version
             return OK
-        if "--debug" in words:
-            import traceback  # noqa: PLC0415
-
-            traceback.print_exc()
-        return give_up(prog, error, hint=" (--debug shows where)")
+        return give_up(prog, error, debug="--debug" in words)
     return OK
 
 

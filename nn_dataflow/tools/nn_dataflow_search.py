@@ -55,11 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BaseException as error:  # noqa: BLE001  # each has its status and its line
         if arguments is None and isinstance(error, SystemExit):  # --help or --version
             return OK
-        if arguments and arguments.debug:
-            import traceback  # noqa: PLC0415
-
-            traceback.print_exc()
-        return give_up(PROG, error, hint=" (--debug shows where)")
+        return give_up(PROG, error, debug=bool(arguments and arguments.debug))
     return OK
 
 
