@@ -1,19 +1,23 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What the comparisons with publications share: tables in a documentation page, and bar charts.
+"""What the comparisons with publications share: options, tables in a page, and bar charts.
 
 A page of ``docs/`` is written by hand but for its tables. Each of them stands between the lines
 ``<!-- table NAME -->`` and ``<!-- end of table -->``, and a script puts its results there, so the
 page never shows other numbers than the program computes.
 """
 
+import argparse
 import dataclasses
 import importlib.util
 import math
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from compare_nn_dataflow import geometric_mean, table
+from compare_nn_dataflow import geometric_mean, number_above, table
+
+from nn_dataflow.nns import all_networks
 
 TABLE_END = "<!-- end of table -->"
 MEAN = "geometric mean"
@@ -152,6 +156,58 @@ def fill_page(text: str, tables: Sequence[Table]) -> str:
             raise ValueError(f"no lines {begin!r} and {TABLE_END!r}")
         text = f"{before}{begin}\n{one.markdown()}\n{TABLE_END}{after}"
     return text
+
+
+def add_inputs(parser: argparse.ArgumentParser, networks: Sequence[str], batch: int) -> None:
+    """Add the options for what is searched, with their defaults."""
+    parser.add_argument(
+        "--nets",
+        metavar="NET",
+        nargs="+",
+        default=networks,
+        choices=all_networks(),
+        help=f"networks of the library (default: {' '.join(networks)})",
+    )
+    parser.add_argument(
+        "--batch",
+        metavar="N",
+        type=number_above(1, int),
+        default=batch,
+        help=f"batch size of all networks (default {batch})",
+    )
+
+
+def add_outputs(parser: argparse.ArgumentParser) -> None:
+    """Add the options for where results go; `check_outputs` checks them."""
+    parser.add_argument(
+        "--write", metavar="PAGE", type=Path, help="put the tables into this Markdown page, too"
+    )
+    parser.add_argument(
+        "--chart", metavar="FILE", type=Path, help="draw a chart: .svg, .png or .pdf"
+    )
+
+
+def check_outputs(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
+    """End with a usage error if the page is not there, or no such chart can be drawn."""
+    if args.write and not args.write.is_file():
+        parser.error(f"--write: no page {args.write}")
+    if args.chart:
+        problem = chart_problem(args.chart)
+        if problem:
+            parser.error(f"--chart: {problem}")
+
+
+def show(tables: Sequence[Table], page: Path | None) -> bool:
+    """Print tables, and put them into a page; say whether it had a place for each."""
+    print("\n\n".join(one.text() for one in tables))
+    if page:
+        try:
+            text = fill_page(page.read_text(encoding="utf-8"), tables)
+        except ValueError as error:
+            print(f"{page}: {error}", file=sys.stderr)
+            return False
+        page.write_text(text, encoding="utf-8")
+    return True
 
 
 @dataclasses.dataclass(frozen=True)

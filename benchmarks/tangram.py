@@ -49,20 +49,22 @@ from publication import (  # noqa: E402
     UNKNOWN,
     Panel,
     Table,
+    add_inputs,
+    add_outputs,
     amounts,
-    chart_problem,
+    check_outputs,
     draw,
-    fill_page,
     four_significant,
     known_values,
     network_table,
     relative,
+    show,
     three_digits,
     two_digits,
 )
 
 from nn_dataflow.core import ConvLayer, FCLayer  # noqa: E402
-from nn_dataflow.nns import all_networks, import_network  # noqa: E402
+from nn_dataflow.nns import import_network  # noqa: E402
 
 # Those whose searches take longest are last.
 NETWORKS = (
@@ -368,21 +370,7 @@ def panels(made: Comparison) -> tuple[Panel, Panel]:
 def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     formatter = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=formatter)
-    parser.add_argument(
-        "--nets",
-        metavar="NET",
-        nargs="+",
-        default=NETWORKS,
-        choices=all_networks(),
-        help=f"networks of the library (default: {' '.join(NETWORKS)})",
-    )
-    parser.add_argument(
-        "--batch",
-        metavar="N",
-        type=number_above(1, int),
-        default=64,
-        help="batch size of all networks (default 64)",
-    )
+    add_inputs(parser, NETWORKS, 64)
     parser.add_argument(
         "--machine",
         choices=MACHINES,
@@ -423,23 +411,13 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--no-search", action="store_true", help="only show what the file of results holds"
     )
-    parser.add_argument(
-        "--write", metavar="PAGE", type=Path, help="put the tables into this Markdown page, too"
-    )
-    parser.add_argument(
-        "--chart", metavar="FILE", type=Path, help="draw a chart: .svg, .png or .pdf"
-    )
+    add_outputs(parser)
     args = parser.parse_args(argv)
     if args.no_search and not (args.results and args.results.is_file()):
         parser.error("--no-search: needs --results with a file that exists")
     if args.results and not args.results.absolute().parent.is_dir():
         parser.error(f"--results: no folder {args.results.parent}")
-    if args.write and not args.write.is_file():
-        parser.error(f"--write: no page {args.write}")
-    if args.chart:
-        problem = chart_problem(args.chart)
-        if problem:
-            parser.error(f"--chart: {problem}")
+    check_outputs(parser, args)
     return args
 
 
@@ -459,15 +437,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         with contextlib.suppress(KeyboardInterrupt):  # what was found so far is still shown
             wanted = [case for case in cases if case.scheme in args.schemes]
             results.find(wanted, args.limit, args.processes)
-    made_tables = tables(comparisons)
-    print("\n\n".join(one.text() for one in made_tables))
-    if args.write:
-        try:
-            page = fill_page(args.write.read_text(encoding="utf-8"), made_tables)
-        except ValueError as error:
-            print(f"{args.write}: {error}", file=sys.stderr)
-            return 2
-        args.write.write_text(page, encoding="utf-8")
+    if not show(tables(comparisons), args.write):
+        return 2
     if args.chart:
         shown = comparisons[0].of([net for net in args.nets if comparisons[0].has_gain(net)])
         if not shown.networks:

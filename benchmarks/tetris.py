@@ -31,17 +31,19 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from compare_nn_dataflow import geometric_mean, number_above  # noqa: E402
+from compare_nn_dataflow import geometric_mean  # noqa: E402
 from publication import (  # noqa: E402
     Panel,
     Table,
+    add_inputs,
+    add_outputs,
     amounts,
-    chart_problem,
+    check_outputs,
     draw,
-    fill_page,
     network_table,
     per_cent_above,
     relative,
+    show,
     three_digits,
     two_digits,
 )
@@ -55,7 +57,7 @@ from nn_dataflow.core import (  # noqa: E402
     PhyDim2,
     Resource,
 )
-from nn_dataflow.nns import all_networks, import_network  # noqa: E402
+from nn_dataflow.nns import import_network  # noqa: E402
 
 ALEX_NET = "alex_net"
 NETWORKS = (ALEX_NET, "zfnet", "vgg_net", "vgg19_net", "resnet152")
@@ -351,49 +353,18 @@ def panels(made: Comparison) -> tuple[Panel, Panel]:
 def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     formatter = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=formatter)
-    parser.add_argument(
-        "--nets",
-        metavar="NET",
-        nargs="+",
-        default=NETWORKS,
-        choices=all_networks(),
-        help=f"networks of the library (default: {' '.join(NETWORKS)})",
-    )
-    parser.add_argument(
-        "--batch",
-        metavar="N",
-        type=number_above(1, int),
-        default=16,
-        help="batch size of all networks (default 16)",
-    )
-    parser.add_argument(
-        "--write", metavar="PAGE", type=Path, help="put the tables into this Markdown page, too"
-    )
-    parser.add_argument(
-        "--chart", metavar="FILE", type=Path, help="draw a chart: .svg, .png or .pdf"
-    )
+    add_inputs(parser, NETWORKS, 16)
+    add_outputs(parser)
     args = parser.parse_args(argv)
-    if args.write and not args.write.is_file():
-        parser.error(f"--write: no page {args.write}")
-    if args.chart:
-        problem = chart_problem(args.chart)
-        if problem:
-            parser.error(f"--chart: {problem}")
+    check_outputs(parser, args)
     return args
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     args = parse(argv)
     made = Comparison(args.nets, args.batch)
-    tables = [make(made) for make in TABLES]
-    print("\n\n".join(one.text() for one in tables))
-    if args.write:
-        try:
-            page = fill_page(args.write.read_text(encoding="utf-8"), tables)
-        except ValueError as error:
-            print(f"{args.write}: {error}", file=sys.stderr)
-            return 2
-        args.write.write_text(page, encoding="utf-8")
+    if not show([make(made) for make in TABLES], args.write):
+        return 2
     if args.chart:
         draw(args.chart, made.networks, panels(made))
     return 0
