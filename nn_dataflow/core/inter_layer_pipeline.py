@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from .layer_order import schedule_order
 from .option import Option
+from .pipeline_allocation import MAX_UTIL_DROP
 from .pipeline_segment import PipelineSegment, check_chip
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ class InterLayerPipeline:
         network: Network,
         batch_size: int,
         resource: Resource,
-        max_util_drop: float = 0.05,
+        max_util_drop: float = MAX_UTIL_DROP,
     ) -> None:
         check_chip("InterLayerPipeline", network, batch_size, resource, max_util_drop)
         self.network = network

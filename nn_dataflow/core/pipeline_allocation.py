@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
     Allocation = tuple[tuple[Resource, ...], ...]
 
+# Node time that a segment may lose to an uneven division among its groups, unless said otherwise.
+MAX_UTIL_DROP = 0.05
+
 
 def balance_nodes(
     ops: Sequence[int], dim_nodes: PhyDim2, max_util_drop: float

@@ -13,7 +13,7 @@ import math
 from typing import TYPE_CHECKING
 
 from .network import Network
-from .pipeline_allocation import allocate_segment
+from .pipeline_allocation import MAX_UTIL_DROP, allocate_segment
 from .pipeline_constraint import constraint_systems
 from .pipeline_dependency import forwarded_ofmaps, segment_links, shared_sources
 from .pipeline_rules import SegmentLayers
@@ -104,7 +104,7 @@ class PipelineSegment:
         network: Network,
         batch_size: int,
         resource: Resource,
-        max_util_drop: float = 0.05,
+        max_util_drop: float = MAX_UTIL_DROP,
         with_opt: bool = True,
     ) -> None:
         _check_segment(seg)

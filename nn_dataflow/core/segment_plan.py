@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from . import loop_enum as le
 from .data_layout import DataLayout
-from .pipeline_allocation import allocate_segment
+from .pipeline_allocation import MAX_UTIL_DROP, allocate_segment
 from .pipeline_dependency import near_ifmaps, segment_links, shared_sources
 from .pipeline_segment import PipelineSegment
 from .pipeline_segment_timing import SchedIndex
@@ -30,9 +30,6 @@ if TYPE_CHECKING:
     from .resource import Resource
 
     TopLoop = tuple[tuple[int, ...], tuple[int, ...]]
-
-# As in `InterLayerPipeline`, by default.
-MAX_UTIL_DROP = 0.05
 
 
 class PlanError(ValueError):

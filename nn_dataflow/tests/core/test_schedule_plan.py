@@ -15,6 +15,7 @@ from nn_dataflow.core.loop_blocking_scheme import LoopBlockingScheme
 from nn_dataflow.core.map_strategy import MapStrategyEyeriss
 from nn_dataflow.core.option import Option
 from nn_dataflow.core.partition_scheme import PartitionScheme
+from nn_dataflow.core.pipeline_allocation import MAX_UTIL_DROP
 from nn_dataflow.core.schedule_plan import (
     Blocked,
     CapacityError,
@@ -22,7 +23,7 @@ from nn_dataflow.core.schedule_plan import (
     ScheduleEvaluator,
     SchedulePlan,
 )
-from nn_dataflow.core.segment_plan import MAX_UTIL_DROP, PlanError, SegmentPlan
+from nn_dataflow.core.segment_plan import PlanError, SegmentPlan
 from nn_dataflow.tests.core import test_network_search as layers
 from nn_dataflow.tests.core import test_pipeline_search as pipelines
 from nn_dataflow.tests.pipeline_cases import IN, machine, network_of
