@@ -61,6 +61,12 @@ class Evaluation(NamedTuple):
     dram_time: Ints  # (n,)
     time: Ints  # (n,)
 
+    @property
+    def node_time(self) -> Ints:
+        """Cycles inside the nodes, (n,)."""
+        longest: Ints = np.maximum(self.proc_time, self.bus_time)
+        return longest
+
     def access_cost(self, cost: Cost) -> Floats:
         """Energy of all accesses, shape (n,); infinite for invalid schemes."""
         per_level = self.access.sum(axis=2)
@@ -124,7 +130,7 @@ class BlockingModel:
     Parameters
     ----------
     nld
-        What one processing pass needs, per node.
+        What one processing pass needs, per node; or several stacked, for one scheme each.
     resource
         The machine; its processing region gives the number of nodes.
     options
@@ -255,7 +261,7 @@ class BlockingModel:
                 stored[:, de.FIL] |= resident & fits & keep_filters
             pinned = resident & stored[:, de.FIL]
             fetch[:, 0, de.FIL] = np.where(pinned, 0, fetch[:, 0, de.FIL])
-        size = np.stack([whole * stored, unit_cnt[:, 1] * np.array(nld.usize_regf)], axis=1)
+        size = np.stack([whole * stored, unit_cnt[:, 1] * np.array(nld.usize_regf).T], axis=1)
         valid &= size[:, 0].sum(axis=1) <= self.resource.size_gbuf
         valid &= size[:, 1].sum(axis=1) <= self.resource.size_regf
 

@@ -62,6 +62,17 @@ class Points(NamedTuple):
     scheme: Ints  # (n,) equal for variants of a scheme that keep and that stream the filters
 
 
+NO_POINTS = Points(
+    cost=np.zeros(0),
+    time=np.zeros(0, dtype=np.int64),
+    fetch=np.zeros((0, de.NUM), dtype=np.int64),
+    bl_ts=np.zeros((0, 3, le.NUM), dtype=np.int64),
+    bl_ords=np.zeros((0, 2, le.NUM), dtype=np.int64),
+    keep_filters=np.zeros(0, dtype=bool),
+    scheme=np.zeros(0, dtype=np.int64),
+)
+
+
 class _Found(NamedTuple):
     """A scheme found: energy (static, and moves between nodes), time, fetches, and its place."""
 

@@ -15,10 +15,12 @@ import numpy as np
 
 from . import data_category_enum as de
 from . import loop_enum as le
+from .blocking_search import NO_POINTS
 from .buf_shr_scheme import BufShrScheme
 from .columns import join, take
+from .loop_blocking import allowed_schemes
 from .loop_blocking_space import FREE, divisors
-from .mapping_space import MappingPool
+from .mapping_space import MappingKind, MappingPool
 from .partition import PartitionHops, search_partitions
 from .partition_scheme import PartitionScheme
 from .places import distinct_places, fmap_range, is_single_place
@@ -121,6 +123,7 @@ class LayerSpace:
         self._no_choices = Choices(np.zeros(0), none, none, none, none)
         self.pool = MappingPool() if pool is None else pool
         self._loop_counts: Ints | None = None
+        self._known_solutions: tuple[Bools, Ints, Points] | None = None
         self._possible: dict[TopLoops, Bools] = {}
         self._find_mappings(map_strategy, tops)
         self.effort.partitions = num
@@ -137,7 +140,7 @@ class LayerSpace:
         sizes = self.parts.pdims.reshape(len(self.parts), -1)
         node_mappings: dict[object, list[int]] = {}
         numbers: dict[object, int] = {}
-        self.mappings: list[MappingSpace] = []
+        kinds: list[MappingKind] = []
         rows: list[tuple[int, int]] = []
         for number, dims in enumerate(map(tuple, sizes.tolist())):
             bufshr = self._bufshr(number)
@@ -152,13 +155,14 @@ class LayerSpace:
                 node_mappings[key] = []
                 for nld in strategy.gen_nested_loop_desc():
                     if (nld, groups) not in numbers:
-                        numbers[nld, groups] = len(self.mappings)
-                        mapping = self.pool.get(nld, self.setting, tops, bufshr, groups)
-                        self.mappings.append(mapping)
+                        numbers[nld, groups] = len(kinds)
+                        kinds.append(MappingKind(nld, bufshr, groups))
                     node_mappings[key].append(numbers[nld, groups])
             rows += [(number, mapping) for mapping in node_mappings[key]]
         table = np.array(rows, dtype=np.int64).reshape(-1, 2)
         self.row_part, self.row_mapping = table[:, 0], table[:, 1]
+        self._kinds = kinds
+        self.mappings = self.pool.get(kinds, self.setting, tops)
 
     def _bufshr(self, number: int) -> BufShrScheme | None:
         """Nodes that use the same data under a partition, where they forward or share them."""
@@ -202,16 +206,26 @@ class LayerSpace:
         if tops not in self._possible:
             factors = np.maximum(tops.factors, 1)
             divides: Bools = (self.loop_counts() % factors == 0).all(axis=1)
-            for number in np.flatnonzero(divides).tolist():
-                divides[number] = self.mappings[number].may_allow(tops)
-            self._possible[tops] = divides
+            searched, number, points = self._solutions()
+            allowed = searched.copy()
+            allowed[number[allowed_schemes(points, tops)]] = True
+            self._possible[tops] = divides & allowed
         return self._possible[tops]
+
+    def _solutions(self) -> tuple[Bools, Ints, Points]:
+        """Which array mappings are searched; of the others all schemes, and whose they are."""
+        if self._known_solutions is None:
+            found = [m.solutions for m in self.mappings]
+            searched = np.array([own is None for own in found], dtype=bool)
+            solved = [own.points for own in found if own is not None]
+            sizes = [len(points.time) for points in solved]
+            number = np.flatnonzero(~searched).repeat(sizes)
+            self._known_solutions = searched, number, join([NO_POINTS, *solved])
+        return self._known_solutions
 
     def under(self, mapping: int, tops: TopLoops) -> MappingSpace:
         """An array mapping under other requirements on the top level of loops."""
-        free = self.mappings[mapping]
-        groups = None if free.bufshr is None else self._groups_key(free.bufshr)
-        return self.pool.get(free.nld, self.setting, tops, free.bufshr, groups)
+        return self.pool.get([self._kinds[mapping]], self.setting, tops)[0]
 
     def least_under(self, mapping: int, tops: TopLoops) -> tuple[float, int]:
         """Lower bounds on energy and time of an array mapping under other requirements."""

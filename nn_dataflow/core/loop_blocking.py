@@ -7,21 +7,23 @@ and by time (docs/model/loop_blocking.md section 8).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import itertools
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from . import data_category_enum as de
 from . import loop_enum as le
 from .blocking_model import BlockingModel
-from .blocking_search import Points, frontier
+from .blocking_search import NO_POINTS, Points, frontier
 from .blocking_space import BlockingSpace
 from .buf_shr_scheme import BufShrScheme
-from .columns import take
+from .columns import join, take
 from .loop_blocking_scheme import LoopBlockingScheme
-from .loop_blocking_solver import gen_loopblocking_gbuf_reside
+from .loop_blocking_solver import solve_gbuf_reside
 from .loop_blocking_space import CONV_RELATED, canonical_order
 from .loop_prices import PriceList
+from .nested_loop_desc import stack
 from .ranking import goal_order
 from .search_effort import SearchEffort
 
@@ -63,40 +65,70 @@ def skip_conv(bl_ts: Sequence[Sequence[int]], bl_ords: Sequence[Sequence[int]]) 
     return False
 
 
-def solves(model: BlockingModel, options: Option) -> bool:
+def solves(nld: NestedLoopDesc, options: Option) -> bool:
     """Whether the analytical solver takes the place of the enumeration."""
-    return bool(options.sw_solve_loopblocking) and model.related == CONV_RELATED
+    related = tuple(loops.loops() for loops in nld.data_loops)
+    return bool(options.sw_solve_loopblocking) and related == CONV_RELATED
 
 
 def allowed_schemes(points: Points, tops: TopLoops) -> NDArray[np.bool_]:
     """Which schemes are as required at the top level of loops, (n,)."""
-    tables = zip(points.bl_ts[:, 0].tolist(), points.bl_ords[:, 0].tolist(), strict=True)
-    return np.array([tops.allow(ts, ords) for ts, ords in tables], dtype=bool)
+    return tops.allow(points.bl_ts[:, 0], points.bl_ords[:, 0])
 
 
-def solved_points(model: BlockingModel, cost: Cost, options: Option) -> Points:
-    """The schemes of the analytical solver that fit, in its order."""
-    schemes = list(gen_loopblocking_gbuf_reside(model.nld, model.resource, options))
-    bl_ts = np.array([ts for ts, _ in schemes], dtype=np.int64).reshape(-1, 3, le.NUM)
-    bl_ords = np.array([ords for _, ords in schemes], dtype=np.int64).reshape(-1, 2, le.NUM)
-    keep = np.ones(len(schemes), dtype=bool)
-    number = np.arange(len(schemes))
-    if model.may_pin:  # the solver does not say whether filters that could stay on chip do
-        bl_ts, bl_ords = bl_ts.repeat(2, axis=0), bl_ords.repeat(2, axis=0)
-        keep = np.tile([True, False], len(schemes))
-        number = number.repeat(2)
-    evaluation = model.evaluate(bl_ts, bl_ords, keep)
-    useful = evaluation.valid & (keep | ~evaluation.pinned)
-    points = Points(
-        cost=evaluation.access_cost(cost),
-        time=evaluation.time,
-        fetch=evaluation.fetch[:, 0],
-        bl_ts=bl_ts,
-        bl_ords=bl_ords,
-        keep_filters=keep,
-        scheme=number,
-    )
-    return take(points, useful)
+class Solved(NamedTuple):
+    """Schemes of the analytical solver; the first axis of all arrays is the scheme."""
+
+    points: Points
+    dram: NDArray[np.int64]  # (n,) cycles of the memory
+    node: NDArray[np.int64]  # (n,) cycles inside the nodes
+
+    def at(self, rows: Any) -> Solved:
+        """Select some rows."""
+        return Solved(take(self.points, rows), self.dram[rows], self.node[rows])
+
+
+NONE_SOLVED = Solved(NO_POINTS, NO_POINTS.time, NO_POINTS.time)
+
+
+def solved_points(model: BlockingModel, cost: Cost, options: Option) -> list[Solved]:
+    """The schemes of the analytical solver that fit, in its order, for several array mappings.
+
+    Parameters
+    ----------
+    model
+        The model of the array mappings, stacked (see `stack`).
+    cost, options
+        Energy per access; which categories may bypass the buffer.
+    """
+    # Whether filters that could stay on chip do is not for the solver to say: both are tried.
+    num = np.size(model.nld.loopcnt[0])
+    keeps = (True, False) if model.may_pin else (True,)
+    desc, found = [NO_POINTS.scheme], [NONE_SOLVED]
+    for number, solved in enumerate(solve_gbuf_reside(model.nld, model.resource, options)):
+        for keep in keeps:
+            evaluation = model.evaluate(solved.bl_ts, solved.bl_ords, keep)
+            points = Points(
+                cost=evaluation.access_cost(cost),
+                time=evaluation.time,
+                fetch=evaluation.fetch[:, 0],
+                bl_ts=solved.bl_ts,
+                bl_ords=solved.bl_ords,
+                keep_filters=np.full(num, keep),
+                scheme=np.full(num, number),
+            )
+            useful = solved.fits & evaluation.valid & (keep | ~evaluation.pinned)
+            desc.append(np.flatnonzero(useful))
+            found.append(Solved(points, evaluation.dram_time, evaluation.node_time).at(useful))
+    desc_of = np.concatenate(desc)
+    order = np.argsort(desc_of, kind="stable")
+    every = Solved(
+        join([own.points for own in found]),
+        np.concatenate([own.dram for own in found]),
+        np.concatenate([own.node for own in found]),
+    ).at(order)
+    bounds = np.searchsorted(desc_of[order], np.arange(num + 1)).tolist()
+    return [every.at(slice(*ends)) for ends in itertools.pairwise(bounds)]
 
 
 def gen_loopblocking(
@@ -127,10 +159,11 @@ def gen_loopblocking(
     model = BlockingModel(nested_loop_desc, resource, options, bufshr)
     cost = cost._replace(idl_unit=0)
     tops = constraint.top_loops()
-    solved = solves(model, options)
+    solved = solves(nested_loop_desc, options)
     if solved:
-        points = solved_points(model, cost, options)
-        points = take(points, allowed_schemes(points, tops))
+        stacked = BlockingModel(stack([nested_loop_desc]), resource, options, bufshr)
+        (own,) = solved_points(stacked, cost, options)
+        points = own.at(allowed_schemes(own.points, tops)).points
     else:
         space = BlockingSpace(PriceList(model, cost), tops)
         no_hops = (0.0,) * de.NUM

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Ints = NDArray[np.int64]
+    Bools = NDArray[np.bool_]
 
 # The category that a loop is unrelated to in CONV layers; its fetches follow from that loop.
 CATEGORY_OF_LOOP = (de.OFM, de.IFM, de.FIL)
@@ -60,13 +61,20 @@ class TopLoops(NamedTuple):
     factors: tuple[int, int, int] = (0, 0, 0)
     outer: tuple[int, ...] = ()
 
-    def allow(self, factors: Sequence[int], order: Sequence[int]) -> bool:
-        """Whether factors and order positions (0 innermost) of the top level are as required."""
-        required = zip(self.factors, factors, strict=True)
-        loops = [lpe for lpe in range(le.NUM) if factors[lpe] > 1]
-        loops.sort(key=order.__getitem__, reverse=True)
-        outermost = tuple(loops[: len(self.outer)])
-        return all(top in (0, factor) for top, factor in required) and outermost == self.outer
+    def allow(self, factors: Ints, order: Ints) -> Bools:
+        """Whether factors and order positions (0 innermost) of the top level are as required.
+
+        Both (n, 3), for (n,); the non-trivial loops of a row have positions of their own.
+        """
+        required = np.array(self.factors)
+        allowed: Bools = ((required == 0) | (required == factors)).all(axis=1)
+        place = np.where(factors > 1, order, -1)
+        outside = np.full(len(factors), le.NUM)
+        for lpe in self.outer:
+            others = np.where(place < outside[:, None], place, -1)
+            outside = others.max(axis=1)
+            allowed &= (place[:, lpe] == outside) & (outside >= 0)
+        return allowed
 
 
 FREE = TopLoops()
@@ -114,6 +122,22 @@ def divisors(count: int) -> Ints:
     [1, 2, 3, 4, 6, 12]
     """
     return np.array(divisors_of(count), dtype=np.int64)
+
+
+def divisor_table(counts: Ints) -> Ints:
+    """Divisors of loop counts (n,), ascending; (n, m), a row of fewer repeats the count itself.
+
+    Examples
+    --------
+    >>> divisor_table(np.array([4, 3])).tolist()
+    [[1, 2, 4], [1, 3, 3]]
+    """
+    distinct, which = np.unique(counts, return_inverse=True)
+    rows = [divisors(count) for count in distinct.tolist()]
+    table = np.repeat(distinct[:, None], max(map(len, rows)), axis=1)
+    for row, own in zip(table, rows, strict=True):
+        row[: len(own)] = own
+    return table[which]
 
 
 @lru_cache(maxsize=512)
@@ -336,8 +360,10 @@ def first_order(factors: Sequence[int], outer: tuple[int, ...]) -> tuple[int, ..
     >>> first_order((1, 2, 2), outer=()), first_order((1, 2, 2), outer=(1,))
     ((0, 1, 2), (0, 2, 1))
     """
-    tops = TopLoops(outer=outer)
-    return next(order for order in permutations(range(le.NUM)) if tops.allow(factors, order))
+    orders = np.array(list(permutations(range(le.NUM))))
+    allowed = TopLoops(outer=outer).allow(np.array([factors] * len(orders)), orders)
+    positions: tuple[int, ...] = tuple(orders[allowed.argmax()].tolist())
+    return positions
 
 
 def canonical_order(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from . import data_category_enum as de
 from .blocking_model import BlockingModel
 from .blocking_search import frontier
 from .blocking_space import BlockingSpace
@@ -19,15 +20,19 @@ from .columns import take
 from .loop_blocking import allowed_schemes, solved_points, solves
 from .loop_blocking_space import FREE
 from .loop_prices import PriceList
+from .nested_loop_desc import stack
 from .search_effort import SearchEffort
 from .segment_times import group_counts
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from .blocking_search import Points
     from .buf_shr_scheme import BufShrScheme
     from .cost import Cost
+    from .loop_blocking import Solved
     from .loop_blocking_space import TopLoops
     from .nested_loop_desc import NestedLoopDesc
     from .option import Option
@@ -57,6 +62,10 @@ class Setting(NamedTuple):
     near_ifmaps: float = 0
     split_times: bool = False
 
+    def model(self, nld: NestedLoopDesc, bufshr: BufShrScheme | None) -> BlockingModel:
+        """Make the access model of an array mapping, or of several stacked ones."""
+        return BlockingModel(nld, self.resource, self.options, bufshr, self.near_ifmaps)
+
 
 class MappingSpace:
     """Loop blocking of one array mapping, searched when asked for.
@@ -72,15 +81,17 @@ class MappingSpace:
         `bound` is infinite if no scheme is valid.
     min_fetch
         Least passes between memory and GBUF per category.
+    solutions, allowed
+        The schemes of the analytical solver where no others are looked at; those that are as
+        required.
     """
 
     __slots__ = (
         "_found",
-        "_free_points",
         "_known_prices",
         "_least_under",
         "_num_candidates",
-        "_solved_points",
+        "allowed",
         "bound",
         "bufshr",
         "min_fetch",
@@ -90,7 +101,7 @@ class MappingSpace:
         "num_searched",
         "op_cost",
         "setting",
-        "solved",
+        "solutions",
         "tops",
     )
 
@@ -99,22 +110,23 @@ class MappingSpace:
         nld: NestedLoopDesc,
         setting: Setting,
         bufshr: BufShrScheme | None = None,
+        solutions: Solved | None = None,
     ) -> None:
         self.nld = nld
         self.bufshr = bufshr
         self.setting = setting
+        self.solutions = solutions
         self._known_prices: PriceList | None = None
-        prices = self._find_prices()
-        self.solved = solves(prices.model, setting.options)
-        self.op_cost: float = setting.cost.mac_op * nld.total_ops() * prices.model.num_nodes
-        self.min_fetch = (0 if prices.model.may_pin else 1, 1, 1)
+        num_nodes = setting.resource.proc_region.dim.size()
+        self.op_cost: float = setting.cost.mac_op * nld.total_ops() * num_nodes
+        self.min_fetch = (0 if setting.resource.no_time_mux else 1, 1, 1)
         self._least_under: dict[TopLoops, tuple[float, int]] = {}
-        self._require(FREE, prices)
+        self._require(FREE)
 
-    def _find_prices(self) -> PriceList:
-        resource, cost, options, near_ifmaps, _ = self.setting
-        model = BlockingModel(self.nld, resource, options, self.bufshr, near_ifmaps)
-        return PriceList(model, cost)
+    @property
+    def solved(self) -> bool:
+        """Whether its schemes are those of the analytical solver."""
+        return self.solutions is not None
 
     @property
     def prices(self) -> PriceList:
@@ -122,6 +134,9 @@ class MappingSpace:
         if self._known_prices is None:
             self._known_prices = self._find_prices()
         return self._known_prices
+
+    def _find_prices(self) -> PriceList:
+        return PriceList(self.setting.model(self.nld, self.bufshr), self.setting.cost)
 
     @property
     def model(self) -> BlockingModel:
@@ -131,7 +146,7 @@ class MappingSpace:
     def under(self, tops: TopLoops) -> MappingSpace:
         """The same array mapping under other requirements on the top level of loops."""
         other = copy.copy(self)
-        other._require(tops, self.prices)  # noqa: SLF001 (one of this class)
+        other._require(tops)  # noqa: SLF001 (one of this class)
         return other
 
     def least_under(self, tops: TopLoops) -> tuple[float, int]:
@@ -141,35 +156,31 @@ class MappingSpace:
             self._least_under[tops] = other.bound, other.min_time
         return self._least_under[tops]
 
-    def may_allow(self, tops: TopLoops) -> bool:
-        """Whether some scheme may be as required, as far as is known without a search."""
-        return not self.solved or bool(allowed_schemes(self._free_points, tops).any())
-
-    def _require(self, tops: TopLoops, prices: PriceList) -> None:
+    def _require(self, tops: TopLoops) -> None:
         """Bound the schemes that are as required."""
         self.tops = tops
         self._found: dict[tuple[float, ...], Points] = {}
         self.num_reused = 0
         self.num_searched = 0
-        cost, options = self.setting.cost, self.setting.options
-        if self.solved:
-            if tops == FREE:
-                self._free_points = solved_points(prices.model, cost, options)
-            points = take(self._free_points, allowed_schemes(self._free_points, tops))
-            self._solved_points = points
-            self.bound = float(points.cost.min(initial=np.inf)) + self.op_cost
-            self.min_time = int(points.time.min(initial=2**62))
-            self._num_candidates = len(points.time)
-        else:
+        if self.solutions is None:
+            prices = self._find_prices() if tops == FREE else self.prices
             space = BlockingSpace(prices, tops)
             self.bound = space.bound + self.op_cost
             self.min_time = space.min_time
             self._num_candidates = space.num_candidates()
+        else:
+            self.allowed = self.solutions
+            if tops != FREE:
+                self.allowed = self.solutions.at(allowed_schemes(self.solutions.points, tops))
+            points = self.allowed.points
+            self.bound = float(points.cost.min(initial=np.inf)) + self.op_cost
+            self.min_time = int(points.time.min(initial=2**62))
+            self._num_candidates = len(points.time)
 
     def points(self, hop_costs: tuple[float, ...], effort: SearchEffort) -> Points:
         """Schemes that can be best for hop costs up to `hop_costs`, searched at most once."""
         if self.solved:
-            return self._solved_points
+            return self.allowed.points
         if hop_costs in self._found:
             self.num_reused += 1
         else:
@@ -186,6 +197,13 @@ class MappingSpace:
                 split_times=self.setting.split_times,
             )
         return self._found[hop_costs]
+
+    def times(self, points: Points) -> tuple[Ints, Ints]:
+        """Cycles of the memory and inside the nodes of the schemes that were found."""
+        if self.solved:
+            return self.allowed.dram, self.allowed.node
+        found = self.model.evaluate(points.bl_ts, points.bl_ords, points.keep_filters)
+        return found.dram_time, found.node_time
 
     def job(self, hop_costs: tuple[float, ...]) -> MappingJob:
         """What `points` would search, for another process."""
@@ -208,6 +226,34 @@ class MappingSpace:
     def num_candidates(self) -> int:
         """Schemes of the stated space."""
         return self._num_candidates
+
+
+class MappingKind(NamedTuple):
+    """An array mapping: the pass, the groups of nodes with equal data, what of them matters."""
+
+    nld: NestedLoopDesc
+    bufshr: BufShrScheme | None = None
+    groups: object = None
+
+
+def make_mappings(kinds: Sequence[MappingKind], setting: Setting) -> list[MappingSpace]:
+    """Make the spaces of array mappings; the analytical solver looks at many at once."""
+    solutions: list[Solved | None] = [None] * len(kinds)
+    alike: dict[object, list[int]] = {}  # those that differ in nothing but numbers of a pass
+    for number, kind in enumerate(kinds):
+        if solves(kind.nld, setting.options):
+            sizes = kind.bufshr and tuple(map(kind.bufshr.size, range(de.NUM)))
+            alike.setdefault((sizes, kind.nld.data_loops), []).append(number)
+    for numbers in alike.values():
+        descs = [kinds[number].nld for number in numbers]
+        model = setting.model(stack(descs), kinds[numbers[0]].bufshr)
+        found = solved_points(model, setting.cost, setting.options)
+        for number, own in zip(numbers, found, strict=True):
+            solutions[number] = own
+    return [
+        MappingSpace(kind.nld, setting, kind.bufshr, own)
+        for kind, own in zip(kinds, solutions, strict=True)
+    ]
 
 
 class TimedPoints(NamedTuple):
@@ -239,19 +285,11 @@ class MappingPool:
         self.schemes: list[Points] = []
 
     def get(
-        self,
-        nld: NestedLoopDesc,
-        setting: Setting,
-        tops: TopLoops,
-        bufshr: BufShrScheme | None,
-        groups: object,
-    ) -> MappingSpace:
-        """Give the array mapping of a setting; `groups` is what matters of `bufshr`."""
+        self, kinds: Sequence[MappingKind], setting: Setting, tops: TopLoops = FREE
+    ) -> list[MappingSpace]:
+        """Give the array mappings of a setting."""
         resource = setting.resource
-        key = (
-            nld,
-            groups,
-            tops,
+        common = (
             setting.near_ifmaps,
             resource.no_time_mux,
             resource.proc_region.dim.size(),
@@ -260,22 +298,29 @@ class MappingPool:
             resource.dst_data_region.type,
             resource.dst_data_region == resource.proc_region,
         )
-        if key not in self._mappings:
-            if tops == FREE:
-                self._mappings[key] = MappingSpace(nld, setting, bufshr)
-            else:
-                self._mappings[key] = self.get(nld, setting, FREE, bufshr, groups).under(tops)
-        return self._mappings[key]
+        keys = [(kind.nld, kind.groups, tops, common) for kind in kinds]
+        unknown = {
+            key: kind for key, kind in zip(keys, kinds, strict=True) if key not in self._mappings
+        }
+        if unknown and tops == FREE:
+            made = make_mappings(list(unknown.values()), setting)
+            self._mappings.update(zip(unknown, made, strict=True))
+        elif unknown:
+            free = self.get(list(unknown.values()), setting)
+            self._mappings.update(
+                (key, own.under(tops)) for key, own in zip(unknown, free, strict=True)
+            )
+        return [self._mappings[key] for key in keys]
 
     def timed(self, mapping: MappingSpace, points: Points) -> TimedPoints:
         """Times of schemes that `mapping` has found, which are kept as long as it is."""
         key = id(points)
         if key not in self._timed:
-            found = mapping.model.evaluate(points.bl_ts, points.bl_ords, points.keep_filters)
+            dram, node = mapping.times(points)
             self._timed[key] = TimedPoints(
                 points=points,
-                dram=found.dram_time,
-                node=np.maximum(found.proc_time, found.bus_time),
+                dram=dram,
+                node=node,
                 groups=group_counts(points.bl_ts[:, 0], points.bl_ords[:, 0]),
                 scheme=np.array([self._number(points, n) for n in range(len(points.time))], int),
             )

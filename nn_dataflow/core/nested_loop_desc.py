@@ -9,7 +9,9 @@ part of a processing pass that one replica does (section 5).
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
 
 from . import data_category_enum as de
 from . import loop_enum as le
@@ -18,6 +20,8 @@ from .data_dim_loops import DataDimLoops
 from .record import Record
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from typing_extensions import Self
 
 
@@ -189,6 +193,36 @@ class NestedLoopDesc(Record, _Fields):
             return sum(self.total_access_at_of(mhe, each) for each in range(de.NUM))
         pieces = math.prod(self.data_loops[dce].take(self.loopcnt))
         return self.unit_access[mhe][dce] * pieces
+
+
+def stack(descs: Sequence[NestedLoopDesc]) -> NestedLoopDesc:
+    """Put several (n) with equal data loops into one, whose numbers are arrays (n,).
+
+    Examples
+    --------
+    >>> loops = (DataDimLoops(le.IFM), DataDimLoops(le.OFM), DataDimLoops(le.BAT))
+    >>> access = ((9, 9, 9),) * 4
+    >>> one = NestedLoopDesc((2, 1, 1), (9, 9, 9), (1, 1, 1), access, 9, 9, loops)
+    >>> stack([one, one._replace(loopcnt=(3, 5, 7))]).total_ops().tolist()
+    [18, 945]
+    """
+    first = descs[0]
+    if any(desc.data_loops != first.data_loops for desc in descs):
+        raise ValueError("nested_loop_desc: only those of equal data loops can be stacked")
+
+    def columns(field: str) -> tuple[Any, ...]:
+        return tuple(np.array([getattr(desc, field) for desc in descs]).T)
+
+    access = np.array([desc.unit_access for desc in descs])
+    return NestedLoopDesc(
+        loopcnt=columns("loopcnt"),
+        usize_gbuf=columns("usize_gbuf"),
+        usize_regf=columns("usize_regf"),
+        unit_access=tuple(tuple(level) for level in np.moveaxis(access, 0, -1)),
+        unit_ops=np.array([desc.unit_ops for desc in descs]),  # type: ignore[arg-type]
+        unit_time=np.array([desc.unit_time for desc in descs]),  # type: ignore[arg-type]
+        data_loops=first.data_loops,
+    )
 
 
 def _check_tuple(name: str, value: object, length: int) -> None:

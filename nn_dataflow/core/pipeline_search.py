@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     Ints = NDArray[np.int64]
     Floats = NDArray[np.floating[Any]]
     Places = tuple[int, ...]
+    Find = Callable[[Placed, Sequence[Places]], list[SegmentPoints]]
 
 # Prefixes kept per position by passes that look for a better limit.
 GUIDED_PREFIXES = 16
@@ -180,9 +181,7 @@ class PipelineSearch:
         )
         effort.prefixes_dropped += self.num_dropped
 
-    def _pass(
-        self, alive: Sequence[Ints], most: int, find: Callable[[Placed, Places], SegmentPoints]
-    ) -> list[Prefixes]:
+    def _pass(self, alive: Sequence[Ints], most: int, find: Find) -> list[Prefixes]:
         """Extend prefixes by segments, position by position; give those at every position.
 
         Parameters
@@ -192,7 +191,7 @@ class PipelineSearch:
         most
             Prefixes kept per position.
         find
-            Finds the schedules of a segment for places of the fmaps that it reads.
+            Finds the schedules of a segment for each of several places of the fmaps that it reads.
         """
         before, self._combinations = self._combinations, self._of_spaces(alive)
         self._rests = self._rests_of_spaces(alive)
@@ -243,7 +242,7 @@ class PipelineSearch:
         self,
         history: Sequence[Prefixes],
         number: int,
-        find: Callable[[Placed, Places], SegmentPoints],
+        find: Find,
     ) -> list[Prefixes]:
         """Extensions of prefixes by a segment."""
         edge = self.edges[number]
@@ -252,23 +251,23 @@ class PipelineSearch:
         if not len(before.cost):
             return []
         seen = before.places[:, edge.sources]
-        for group in groups_of_equal(seen):
-            places = tuple(seen[group[0]].tolist())
-            points = find(edge, places)
+        groups = groups_of_equal(seen)
+        places = [tuple(seen[group[0]].tolist()) for group in groups]
+        for group, points in zip(groups, find(edge, places), strict=True):
             extended = self._joined(before, group, number, points)
             kept = self.limit.within(self._whole_bounds(extended, edge.end), self.paths.weight)
             if kept.any():
                 found.append(take(extended, kept))
         return found
 
-    def _points(self, edge: Placed, places: Places) -> SegmentPoints:
-        """Schedules of a segment that may be within the limit."""
+    def _points(self, edge: Placed, places: Sequence[Places]) -> list[SegmentPoints]:
+        """Schedules of a segment that may be within the limit, for each of several places."""
         key = id(edge.space)
         return edge.space.points(
             self._combinations[key], places, self._rests[key], self.limit, self.paths.workers
         )
 
-    def _near_points(self, edge: Placed, places: Places) -> SegmentPoints:
+    def _near_points(self, edge: Placed, places: Sequence[Places]) -> list[SegmentPoints]:
         """Schedules of a segment that are close to its lower bound.
 
         The closer, the fewer there are to look at; so how close is doubled until there are any.
@@ -282,7 +281,7 @@ class PipelineSearch:
             points = space.points(
                 combinations, places, NOTHING, limit, self.paths.workers, FIRST_STATES
             )
-            if len(points.cost) or share > 1:
+            if all(len(own.cost) for own in points) or share > 1:
                 return points
             self._shares[id(space)] = 2 * share
             space.forget_points()

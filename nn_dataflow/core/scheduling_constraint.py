@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from nn_dataflow.util import HashableDict
 
 from . import loop_enum as le
@@ -85,7 +87,7 @@ class SchedulingConstraint:
         ValueError
             While `update_dict` is not empty: the constraint is not known yet.
         """
-        return self.top_loops().allow(top_bl_t, top_bl_ord)
+        return bool(self.top_loops().allow(np.array([top_bl_t]), np.array([top_bl_ord]))[0])
 
     def is_valid_part(self, part: object) -> bool:  # noqa: ARG002  # no constraint looks at it
         """Tell whether a partition scheme satisfies the constraint: every one does.

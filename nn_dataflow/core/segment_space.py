@@ -9,6 +9,7 @@ Segments of equal layers on equal nodes share a space.
 from __future__ import annotations
 
 from functools import partial
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -38,9 +39,14 @@ if TYPE_CHECKING:
 MAX_STATES = 1 << 14
 
 
+# Places of the fmaps that a segment reads, for which it is searched together.
+PLACES_TOGETHER = 16
+
+
 class SegmentPoints(NamedTuple):
     """Schedules of a segment; axis 0 is the schedule."""
 
+    origin: Ints  # (n,) number of the places of the fmaps that it reads
     cost: Floats  # (n,) energy with static energy
     time: Ints  # (n,) cycles
     memory: Ints  # (n, k) place of the ofmaps of every layer in memory, or -1
@@ -89,7 +95,7 @@ class SegmentSpace:
         self.grids = grids
         self.num_dropped = 0
         self.bounds = SegmentBounds(layers, grids, goal)
-        self._points: dict[object, SegmentPoints] = {}
+        self._points: dict[tuple[int, ...], SegmentPoints] = {}
         self._within: dict[tuple[int, int], Schedules] = {}
 
     def forget_points(self) -> None:
@@ -102,13 +108,13 @@ class SegmentSpace:
     def points(
         self,
         alive: Ints,
-        places: tuple[int, ...],
+        places: Sequence[tuple[int, ...]],
         rest: LowerBounds,
         limit: SearchLimit | NearLimit,
         workers: Workers,
         most: int = MAX_STATES,
-    ) -> SegmentPoints:
-        """Schedules that can be best.
+    ) -> list[SegmentPoints]:
+        """Schedules that can be best, for each of several places.
 
         Parameters
         ----------
@@ -122,25 +128,35 @@ class SegmentSpace:
         workers
             Where array mappings are searched.
         most
-            Partial schedules kept per layer, those of the best metric.
+            Partial schedules kept per layer and places, those of the best metric.
         """
-        if places not in self._points:
-            allowance = _Allowance(self, rest, limit, workers, most)
-            begin = 0
-            found = []
-            for grid in self.grids:
-                own = alive[(alive >= begin) & (alive < begin + grid.num)] - begin
-                begin += grid.num
-                if len(own):
-                    found.append(self._find_points(grid, own, places, allowance))
-            self._points[places] = self._best_points(join(found))
-        return self._points[places]
+        unknown = [own for own in dict.fromkeys(places) if own not in self._points]
+        allowance = _Allowance(self, rest, limit, workers, most)
+        for first in range(0, len(unknown), PLACES_TOGETHER):
+            together = unknown[first : first + PLACES_TOGETHER]
+            found = self._find_points(alive, np.array(together, dtype=np.int64), allowance)
+            ends = np.searchsorted(found.origin, np.arange(len(together) + 1)).tolist()
+            for own, (begin, end) in zip(together, pairwise(ends), strict=True):
+                self._points[own] = take(found, slice(begin, end))
+        return [self._points[own] for own in places]
 
-    def _find_points(
-        self, grid: ConstraintGrid, alive: Ints, places: tuple[int, ...], allowance: _Allowance
+    def _find_points(self, alive: Ints, places: Ints, allowance: _Allowance) -> SegmentPoints:
+        """Schedules for each of several places (p, sources), in their order."""
+        begin = 0
+        found = []
+        for grid in self.grids:
+            own = alive[(alive >= begin) & (alive < begin + grid.num)] - begin
+            begin += grid.num
+            if len(own):
+                found.append(self._points_of_grid(grid, own, places, allowance))
+        points = self._best_points(join(found))
+        return take(points, np.argsort(points.origin, kind="stable"))
+
+    def _points_of_grid(
+        self, grid: ConstraintGrid, alive: Ints, places: Ints, allowance: _Allowance
     ) -> SegmentPoints:
         """Schedules under the combinations of one system."""
-        states = States.start(len(self.layers), len(grid.shape))
+        states = States.start(len(self.layers), len(grid.shape), len(places))
         is_alive = np.isin(np.arange(grid.num), alive).reshape(grid.shape)
         for position in range(len(self.layers)):
             schedules = self._schedules(grid, is_alive, position, allowance)
@@ -198,7 +214,7 @@ class SegmentSpace:
         position: int,
         schedules: Schedules,
         grid: ConstraintGrid,
-        places: tuple[int, ...],
+        places: Ints,
     ) -> States:
         """Extend all states by all schedules of a layer that can be best for their places."""
         layer = self.layers[position]
@@ -206,7 +222,7 @@ class SegmentSpace:
         part = space.row_part[schedules.row]
         sources = layer.step.sources
         at = [
-            np.full(len(states.cost), places[column])
+            places[states.origin, column]
             if column < self.num_sources
             else states.chip[:, column - self.num_sources]
             for column in sources
@@ -283,9 +299,12 @@ class SegmentSpace:
             num=self.goal.num,
         )
         if len(states.cost) > most:
-            self.num_dropped += (len(states.cost) - most) * (most == MAX_STATES)
-            best = np.argsort(self._metric(states), kind="stable")[:most]
-            states = take(states, np.sort(best))
+            order = np.lexsort((self._metric(states), states.origin))
+            origin = states.origin[order]
+            rank = np.arange(len(order)) - np.searchsorted(origin, origin)
+            kept = np.sort(order[rank < most])
+            self.num_dropped += (len(order) - len(kept)) * (most == MAX_STATES)
+            states = take(states, kept)
         return states
 
     def _metric(self, states: States) -> Floats:
@@ -304,16 +323,18 @@ class SegmentSpace:
             kept = segment_time <= most * (1 + 1e-9)
             states, time = take(states, kept), time[kept]
         cost = states.cost + self.goal.idle * time
-        return SegmentPoints(cost, time, states.memory, states.row, states.scheme)
+        return SegmentPoints(states.origin, cost, time, states.memory, states.row, states.scheme)
 
     def _best_points(self, points: SegmentPoints) -> SegmentPoints:
         """Schedules that not enough others with equal places beat, equal ones once."""
         _, first = np.unique(
-            np.concatenate([points.row, points.scheme], 1), axis=0, return_index=True
+            np.concatenate([points.origin[:, None], points.row, points.scheme], 1),
+            axis=0,
+            return_index=True,
         )
         points = take(points, np.sort(first))
         kept = unbeaten_rows(
-            points.memory,
+            np.concatenate([points.origin[:, None], points.memory], 1),
             points.cost,
             points.time[:, None],
             cost_first=self.goal.goal == "e",

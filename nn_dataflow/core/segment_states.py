@@ -58,6 +58,7 @@ class Role(NamedTuple):
 class States(NamedTuple):
     """Partial schedules of a segment; axis 0 is the schedule, axis 1 the layer."""
 
+    origin: Ints  # (m,) number of the places of the fmaps that the segment reads from memory
     cost: Floats  # (m,) energy without static energy
     dram: Ints  # (m,) cycles of the memory
     alone: Floats  # (m,) cycles of the layers one by one on all nodes of the segment
@@ -75,14 +76,15 @@ class States(NamedTuple):
     symbols: Ints  # (m, symbols) index of the value of each symbol, -1 where it does not matter
 
     @classmethod
-    def start(cls, num_layers: int, num_symbols: int) -> States:
-        """The state before the first layer."""
-        zero = np.zeros(1, dtype=np.int64)
-        each = np.zeros((1, num_layers), dtype=np.int64)
+    def start(cls, num_layers: int, num_symbols: int, num_origins: int = 1) -> States:
+        """The states before the first layer, one for each origin."""
+        zero = np.zeros(num_origins, dtype=np.int64)
+        each = np.zeros((num_origins, num_layers), dtype=np.int64)
         return cls(
-            cost=np.zeros(1),
+            origin=np.arange(num_origins),
+            cost=np.zeros(num_origins),
             dram=zero,
-            alone=np.zeros(1),
+            alone=np.zeros(num_origins),
             critical=zero,
             end=zero,
             begin=zero,
@@ -94,7 +96,7 @@ class States(NamedTuple):
             memory=each - 1,
             row=each,
             scheme=each,
-            symbols=np.full((1, num_symbols), -1),
+            symbols=np.full((num_origins, num_symbols), -1),
         )
 
     def busy_time(self) -> Ints:
@@ -188,7 +190,7 @@ def unbeaten_states(
     """
     alive = [n for n in range(position + 1) if roles[n].last_use > position]
     group = position if roles[position].ends_group else _first_of_group(position, roles)
-    equal = [*states.memory[:, : position + 1].T, *states.symbols.T]
+    equal = [states.origin, *states.memory[:, : position + 1].T, *states.symbols.T]
     if len(roles) > 1:
         equal.append(states.bat)
     less: list[NDArray[Any]] = [states.dram, states.critical, states.end]

@@ -217,7 +217,7 @@ def test_schedules_of_a_layer(name):
             tops_of = layer.step.space.pool.schemes
             for scheme in set(found.scheme.tolist()):
                 one = tops_of[scheme]
-                assert tops.allow(one.bl_ts[0, 0].tolist(), one.bl_ords[0, 0].tolist())
+                assert tops.allow(one.bl_ts[:, 0], one.bl_ords[:, 0]).all()
 
 
 # Segments that are alike, and places in memory.
