@@ -121,7 +121,7 @@ class MappingSpace:
         self.op_cost: float = setting.cost.mac_op * nld.total_ops() * num_nodes
         self.min_fetch = (0 if setting.resource.no_time_mux else 1, 1, 1)
         self._least_under: dict[TopLoops, tuple[float, int]] = {}
-        self._require(FREE)
+        self._require(FREE, None if self.solved else self._find_prices())
 
     @property
     def solved(self) -> bool:
@@ -145,8 +145,9 @@ class MappingSpace:
 
     def under(self, tops: TopLoops) -> MappingSpace:
         """The same array mapping under other requirements on the top level of loops."""
+        prices = None if self.solved else self.prices
         other = copy.copy(self)
-        other._require(tops)  # noqa: SLF001 (one of this class)
+        other._require(tops, prices)  # noqa: SLF001 (one of this class)
         return other
 
     def least_under(self, tops: TopLoops) -> tuple[float, int]:
@@ -156,19 +157,18 @@ class MappingSpace:
             self._least_under[tops] = other.bound, other.min_time
         return self._least_under[tops]
 
-    def _require(self, tops: TopLoops) -> None:
-        """Bound the schemes that are as required."""
+    def _require(self, tops: TopLoops, prices: PriceList | None) -> None:
+        """Bound the schemes that are as required; `prices` unless they are solved for."""
         self.tops = tops
         self._found: dict[tuple[float, ...], Points] = {}
         self.num_reused = 0
         self.num_searched = 0
-        if self.solutions is None:
-            prices = self._find_prices() if tops == FREE else self.prices
+        if prices is not None:
             space = BlockingSpace(prices, tops)
             self.bound = space.bound + self.op_cost
             self.min_time = space.min_time
             self._num_candidates = space.num_candidates()
-        else:
+        elif self.solutions is not None:
             self.allowed = self.solutions
             if tops != FREE:
                 self.allowed = self.solutions.at(allowed_schemes(self.solutions.points, tops))
