@@ -125,6 +125,7 @@ class LayerSpace:
         self._loop_counts: Ints | None = None
         self._known_solutions: tuple[Bools, Ints, Points] | None = None
         self._possible: dict[TopLoops, Bools] = {}
+        self._under: dict[tuple[int, TopLoops], MappingSpace] = {}
         self._find_mappings(map_strategy, tops)
         self.effort.partitions = num
         self.effort.mappings = len(self.row_part)
@@ -225,7 +226,11 @@ class LayerSpace:
 
     def under(self, mapping: int, tops: TopLoops) -> MappingSpace:
         """An array mapping under other requirements on the top level of loops."""
-        return self.pool.get([self._kinds[mapping]], self.setting, tops)[0]
+        if (mapping, tops) not in self._under:
+            (self._under[mapping, tops],) = self.pool.get(
+                [self._kinds[mapping]], self.setting, tops
+            )
+        return self._under[mapping, tops]
 
     def least_under(self, mapping: int, tops: TopLoops) -> tuple[float, int]:
         """Lower bounds on energy and time of an array mapping under other requirements."""

@@ -145,7 +145,7 @@ def search_partitions(
 
     Hybrid schemes must divide approximately, others need not; and a layer that nothing divides has
     its fallback scheme only while it has no other. So that more options never lose a schedule, the
-    schemes of fewer options follow those of all, each once.
+    schemes of fewer options follow those of all, each once whatever the place of kinds of size 1.
 
     Examples
     --------
@@ -158,7 +158,7 @@ def search_partitions(
     ... ]
     [4, 5]
     """
-    found: dict[tuple[object, ...], None] = {}
+    found: dict[object, tuple[list[int], list[list[int]]]] = {}
     for hybrid in sorted({options.partition_hybrid, False}, reverse=True):
         for ifmaps in sorted({hybrid and options.partition_ifmaps, False}, reverse=True):
             for batch in sorted({options.partition_batch, False}, reverse=True):
@@ -166,9 +166,10 @@ def search_partitions(
                     partition_hybrid=hybrid, partition_ifmaps=ifmaps, partition_batch=batch
                 )
                 parts = partition_array(layer, batch_size, dim_nodes, fewer, guaranteed=True)
-                rows = zip(parts.order.tolist(), parts.pdims.tolist(), strict=True)
-                found.update(dict.fromkeys((tuple(o), tuple(map(tuple, dims))) for o, dims in rows))
-    orders, pdims = zip(*found, strict=True)
+                for order, dims in zip(parts.order.tolist(), parts.pdims.tolist(), strict=True):
+                    nested = tuple(pae for pae in order if dims[pae] != [1, 1])
+                    found.setdefault((nested, *map(tuple, dims)), (order, dims))
+    orders, pdims = zip(*found.values(), strict=True)
     return PartitionArray(orders, pdims)
 
 

@@ -63,7 +63,15 @@ def partitions(layer: Any, batch_size: int, region: Any, options: Any) -> list[A
                 partition_hybrid=hybrid, partition_ifmaps=ifmaps, partition_batch=batch
             )
             found += gen_partition(layer, batch_size, region.dim, fewer, guaranteed=True)
-    return list(dict.fromkeys(found))
+    return distinct_partitions(found)
+
+
+def distinct_partitions(parts: list[Any]) -> list[Any]:
+    """Each partition once; where kinds of size 1 stand in the order makes no difference."""
+    seen: dict[Any, Any] = {}
+    for part in parts:
+        seen.setdefault((part.pdims, tuple(k for k in part.order if part.size(k) > 1)), part)
+    return list(seen.values())
 
 
 @functools.lru_cache(maxsize=1024)

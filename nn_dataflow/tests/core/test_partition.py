@@ -28,6 +28,7 @@ from nn_dataflow.core.partition_scheme import PartitionScheme
 from nn_dataflow.core.phy_dim2 import PhyDim2
 from nn_dataflow.core.placement import Placement
 from nn_dataflow.tests import reference_partition as ref
+from nn_dataflow.tests import reference_search as rs
 
 ONE = (1, 1)
 MODES = {
@@ -334,12 +335,12 @@ def searched(layer, batch, nodes, options):
         and ifmaps <= (options.partition_ifmaps and hybrid)
         and batches <= options.partition_batch
     ]
-    return list(
-        dict.fromkeys(
+    return rs.distinct_partitions(
+        [
             part
             for some in fewer
             for part in partition.gen_partition(layer, batch, nodes, some, guaranteed=True)
-        )
+        ]
     )
 
 
@@ -369,9 +370,8 @@ def test_more_options_never_lose_a_scheme(layer):
         for fewer, others in tried.items():
             flags = zip(fewer[5:8], options[5:8], strict=True)
             if all(one <= other for one, other in flags):
-                assert {PartitionScheme.of_row(others, row) for row in range(len(others))} <= set(
-                    schemes
-                )
+                both = schemes + [PartitionScheme.of_row(others, row) for row in range(len(others))]
+                assert rs.distinct_partitions(both) == schemes
 
 
 def test_layouts_that_differ_only_in_empty_parts():
