@@ -231,11 +231,10 @@ def layer_result(
     cost_op = cost.mac_op * lbs.ops
     cost_access = lbs.get_access_cost(cost)
     cost_noc = cost.noc_hop * sum(total_nhops)
-    cost_static = cost.idl_unit * lbs.time
     factors = {lpe: tuple(level[lpe] for level in lbs.bl_ts) for lpe in range(le.NUM)}
 
     scheme: OrderedDict[str, Any] = OrderedDict(
-        cost=cost_op + cost_access + cost_noc + cost_static,
+        cost=0,
         time=lbs.time,
         ops=lbs.ops,
         num_nodes=resource.proc_region.dim.size(),
@@ -243,7 +242,7 @@ def layer_result(
         cost_op=cost_op,
         cost_access=cost_access,
         cost_noc=cost_noc,
-        cost_static=cost_static,
+        cost_static=0,
         proc_time=lbs.proc_time,
         bus_time=lbs.bus_time,
         dram_time=lbs.dram_time,
@@ -283,4 +282,12 @@ def layer_result(
         regions=(region,),
         parts=(part.projection(region, appl2frng=True),),
     )
-    return SchedulingResult(scheme, layout, sched_seq)
+    return with_static_cost(SchedulingResult(scheme, layout, sched_seq), cost.idl_unit)
+
+
+def with_static_cost(result: SchedulingResult, idl_unit: float) -> SchedulingResult:
+    """Charge static energy for the time of a layer; what was charged before is forgotten."""
+    scheme = OrderedDict(result.scheme)
+    scheme["cost_static"] = idl_unit * scheme["time"]
+    scheme["cost"] = sum(scheme[f"cost_{part}"] for part in ("op", "access", "noc", "static"))
+    return SchedulingResult(scheme, result.ofmap_layout, result.sched_seq)
