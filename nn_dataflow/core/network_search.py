@@ -107,11 +107,20 @@ class NetworkSearch:
             for number in range(len(steps))
         ]
 
-    def run(self) -> list[Trace]:
-        """Find the best schedules: (start, (row, point) of each step), best first."""
+    def beam(self) -> list[Trace]:
+        """Find schedules as a beam search does: of the prefixes the `num` best are extended."""
+        return self._best_traces([self._first_pass()])
+
+    def _first_pass(self) -> list[Prefixes]:
         first = self._pass(self._best_choices, self._keep_best)
         if len(first) <= len(self.steps):
             self.failed = len(first) - 1
+        return first
+
+    def run(self) -> list[Trace]:
+        """Find the best schedules: (start, (row, point) of each step), best first."""
+        first = self._first_pass()
+        if self.failed is not None:
             return []
         self._lower_limit(first)
         self._find_bounds()

@@ -187,6 +187,25 @@ class NNDataflow:
             sys.stderr.write(f"No valid schedule found for {self.network.net_name}.\n")
         return schemes, (sum(s[0] for s in stats), sum(s[1] for s in stats))
 
+    def beam_search(self, options: Option) -> list[NNDataflowScheme]:
+        """Find schedules layer by layer, extending the `options.ntops` best of the layers so far.
+
+        This is what tools without an exact search do; for comparison with `schedule_search`. Layers
+        do not share segments, and nothing is proven.
+
+        Returns
+        -------
+        list of NNDataflowScheme
+            Best first, at most `options.ntops`; empty if nothing fits.
+        """
+        order = [name for vertex in schedule_order(self.network) for name in vertex]
+        starts = self._input_parts(options)
+        steps = self._make_steps(order, starts, options, _no_progress)
+        with Workers(1) as workers:
+            search = NetworkSearch(steps, len(starts), options.opt_goal, options.ntops, workers)
+            traces = search.beam()
+        return [self._scheme(steps, starts, start, chosen) for start, chosen in traces]
+
     def _layer_resource(self) -> Resource:
         """Resource of every layer: filters may stay on chip only in a network of one layer."""
         return self.resource._replace(no_time_mux=len(self.network) == 1)

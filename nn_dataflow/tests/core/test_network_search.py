@@ -357,3 +357,30 @@ def test_bounds_of_a_chain_are_exact():
     moves = np.array([[10.0], [0.0]])
     second = Factor(np.array([1.0]), np.array([1]), np.array([0]), np.array([0]), 1, (0,), (moves,))
     assert NetworkBounds([first, second], math.inf, {}).bound() == pytest.approx(4)
+
+
+@pytest.mark.parametrize("goal", GOALS)
+@pytest.mark.parametrize("ntops", [1, 4])
+def test_beam_keeps_the_best_prefixes(goal, ntops):
+    """A walk that keeps the best prefixes, whatever they leave to the layers to come."""
+    resource = machine(size_gbuf=200, size_regf=12)
+    options = Option(partition_hybrid=True, opt_goal=goal, ntops=ntops)
+    case = residual(), 1, resource, DEAR_HOPS, options, MapStrategyEyeriss
+    oracle = rs.NetworkOracle(*case)
+    prefixes = [(0.0, 0, dict(layouts)) for layouts in oracle.starts]
+    for name in oracle.names:
+        extended = [
+            (cost + own, time + cycles, {**layouts, name: layout})
+            for cost, time, layouts in prefixes
+            for layout, costs, times in oracle.schedules(name, layouts)
+            for own, cycles in zip(costs.tolist(), times.tolist(), strict=True)
+        ]
+        extended.sort(key=lambda prefix: rs.goal_key(goal, prefix[0], prefix[1]))
+        prefixes = extended[:ntops]
+    dataflow = NNDataflow(*case[:4], MapStrategyEyeriss)
+    found = dataflow.beam_search(options)
+    keys = [rs.goal_key(goal, cost, time) for cost, time, _ in prefixes]
+    assert all(map(rs.close, keys_of(goal, found), keys))
+    best, _ = dataflow.schedule_search(options._replace(ntops=1))
+    (key,) = keys_of(goal, best)
+    assert key <= keys_of(goal, found)[0]
