@@ -1,0 +1,300 @@
+# SPDX-License-Identifier: BSD-3-Clause
+r"""How far greedy searches are from the proven optimum, for all networks of the library.
+
+On three machines (one node; 4x4 such nodes; 16x16 small nodes) and for three goals:
+
+* exact: the search of this program, with what it proves;
+* beam 1, beam 16: layer by layer, extending the best one or 16 schedules of the layers so far,
+  which is what other tools do; each layer's schedules are those of the exact search;
+* 2.1: the published nn_dataflow 2.1, where it finishes within ``--limit`` seconds; only with
+  ``--original``.
+
+Every search is a process of its own, one after another. With ``--results`` what was found is kept
+in a file, and a later run does only what is missing there::
+
+    python benchmarks/optimality.py --nets alex_net mlp_l --machines one
+    python benchmarks/optimality.py --results optimality.json
+    python benchmarks/optimality.py --results optimality.json --original --limit 60 --machines one
+    python benchmarks/optimality.py --results optimality.json --no-search --write docs/optimality.md
+
+Nothing is asserted. The exit status is 1 if a search failed, or if a schedule is known that is
+below a bound that this program proved.
+"""
+
+import argparse
+import dataclasses
+import json
+import multiprocessing
+import sys
+import time
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from compare_nn_dataflow import (  # noqa: E402
+    LARGE_NODES,
+    SMALL_NODES,
+    Machine,
+    install,
+    number_above,
+    progress,
+    search,
+)
+from publication import Table, add_inputs, show, two_digits  # noqa: E402
+
+from nn_dataflow.core.map_strategy import MapStrategyEyeriss  # noqa: E402
+from nn_dataflow.core.nn_dataflow import NNDataflow  # noqa: E402
+from nn_dataflow.nns import all_networks  # noqa: E402
+from nn_dataflow.tools.nn_dataflow_search import describe  # noqa: E402
+from nn_dataflow.tools.search_arguments import parse_arguments  # noqa: E402
+
+SPLIT = ("--hybrid-partition", "--batch-partition", "--ifmaps-partition")
+MACHINES: dict[str, tuple[tuple[int, int], Machine, tuple[str, ...]]] = {
+    "one": ((1, 1), LARGE_NODES, ()),
+    "4x4": ((4, 4), LARGE_NODES, SPLIT),
+    "16x16": ((16, 16), SMALL_NODES, SPLIT),
+}
+GOALS = ("e", "d", "ed")
+EXACT, BEAM, BEAMS, ORIGINAL = "exact", "beam 1", "beam 16", "2.1"
+BEAM_SIZES = {BEAM: 1, BEAMS: 16}
+# The release counts accesses of the array interconnect differently, so they cost nothing here.
+ITCN_COST = 0.0
+TIE = 1e-9
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """One search."""
+
+    machine: str
+    batch: int
+    goal: str
+    net: str
+    program: str
+
+    @property
+    def name(self) -> str:
+        """Key in the file of results."""
+        return "/".join(str(value) for value in dataclasses.astuple(self))
+
+    def arguments(self) -> list[str]:
+        """Of this program and of the release."""
+        nodes, machine, options = MACHINES[self.machine]
+        return [
+            *(self.net, "--batch", str(self.batch), "--nodes", *map(str, nodes)),
+            *(*machine.arguments(ITCN_COST), *options, "--goal", self.goal),
+        ]
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """What a search found and took; value and bound are of the goal."""
+
+    seconds: float  # CPU
+    value: float | None = None
+    bound: float | None = None
+    finished: bool = True
+    error: str | None = None
+
+
+def value_of(goal: str, cost: float, cycles: float) -> float:
+    """Value under a goal."""
+    return {"e": cost, "d": cycles, "ed": cost * cycles}[goal]
+
+
+def run(case: Case) -> Outcome:
+    """Search with this program, in this process."""
+    problem = describe(parse_arguments([*case.arguments(), "--processes", "1"]))
+    machine = problem.machine
+    begin = time.process_time()
+    dataflow = NNDataflow(
+        problem.network, problem.batch, machine.resource, machine.cost, MapStrategyEyeriss
+    )
+    bound = None
+    if case.program == EXACT:
+        found, _ = dataflow.schedule_search(problem.options)
+        bound = dataflow.certificate and dataflow.certificate.lower_bound
+    else:
+        found = dataflow.beam_search(problem.options._replace(ntops=BEAM_SIZES[case.program]))
+    seconds = time.process_time() - begin
+    if not found:
+        return Outcome(seconds, error=dataflow.failure or "no valid dataflow")
+    return Outcome(seconds, value_of(case.goal, found[0].total_cost, found[0].total_time), bound)
+
+
+def run_apart(case: Case) -> Outcome:
+    """Search in a fresh process, which knows nothing of searches before."""
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=context) as executor:
+        return executor.submit(run, case).result()
+
+
+def run_original(case: Case, program: Path, limit: float) -> Outcome:
+    """Search with the release."""
+    made = search([str(program), *case.arguments(), "-p", "1"], limit)
+    if made.error or not made.finished or made.cost is None or made.cycles is None:
+        return Outcome(made.cpu, finished=made.finished, error=made.error)
+    return Outcome(made.cpu, value_of(case.goal, made.cost, made.cycles))
+
+
+class Results:
+    """Outcomes by case, kept in a file if there is one."""
+
+    def __init__(self, path: Path | None) -> None:
+        self.path = path
+        self.outcomes: dict[str, Outcome] = {}
+        if path is not None and path.is_file():
+            record = json.loads(path.read_text(encoding="utf-8"))
+            self.outcomes = {name: Outcome(**values) for name, values in record.items()}
+
+    def find(self, cases: Sequence[Case], program: Path | None, limit: float) -> None:
+        """Do the searches that are missing, and save after each of them."""
+        missing = [case for case in cases if case.name not in self.outcomes]
+        for number, case in enumerate(missing, 1):
+            progress(f"[{number}/{len(missing)}] {case.name}")
+            if case.program != ORIGINAL:
+                self.outcomes[case.name] = run_apart(case)
+            elif program is not None:
+                self.outcomes[case.name] = run_original(case, program, limit)
+            self._save()
+
+    def _save(self) -> None:
+        if self.path is not None:
+            record = {name: dataclasses.asdict(one) for name, one in self.outcomes.items()}
+            temporary = self.path.with_name(self.path.name + ".part")
+            temporary.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+            temporary.replace(self.path)
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """All programs on one network, machine and goal."""
+
+    net: str
+    outcomes: dict[str, Outcome]
+
+    def above(self, program: str) -> str:
+        """How far a program's schedule is above ours, in per cent."""
+        one, exact = self.outcomes.get(program), self.outcomes.get(EXACT)
+        if one is None or one.value is None or exact is None or not exact.value:
+            return "-"
+        ratio = one.value / exact.value
+        return "0" if abs(ratio - 1) <= TIE else f"{100 * (ratio - 1):.3g}"
+
+    def gap(self) -> str:
+        """What is proven of ours: that it is the optimum, or how far above it at most."""
+        exact = self.outcomes.get(EXACT)
+        if exact is None or exact.value is None or exact.bound is None:
+            return "-"
+        gap = 1 - exact.bound / exact.value
+        return "proven" if gap <= 0 else f"{100 * gap:.2g}"
+
+    def seconds(self, program: str) -> str:
+        """CPU time, or what the search came to instead."""
+        one = self.outcomes.get(program)
+        if one is None:
+            return "-"
+        if one.error:
+            return "failed"
+        return two_digits(one.seconds) if one.finished else f"> {one.seconds:.0f}"
+
+    def wrong(self) -> list[str]:
+        """Programs that found a schedule below the bound that is proven."""
+        exact = self.outcomes.get(EXACT)
+        bound = exact and exact.bound
+        return [
+            program
+            for program, one in self.outcomes.items()
+            if bound and one.value is not None and one.value < bound * (1 - TIE)
+        ]
+
+
+TITLES = (
+    *("network", "gap, %", "beam 1, % above", "beam 16, % above", "2.1, % above"),
+    *("exact, s", "beam 1, s", "beam 16, s", "2.1, s"),
+)
+
+
+def row_cells(row: Row) -> tuple[str, ...]:
+    """All columns of a table."""
+    programs = (EXACT, BEAM, BEAMS, ORIGINAL)
+    return (
+        *(row.net, row.gap(), *(row.above(program) for program in programs[1:])),
+        *(row.seconds(program) for program in programs),
+    )
+
+
+def parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add_inputs(parser, all_networks(), 16)
+    parser.add_argument("--machines", nargs="+", default=[*MACHINES], choices=MACHINES)
+    parser.add_argument("--goals", nargs="+", default=GOALS, choices=GOALS)
+    parser.add_argument("--results", metavar="FILE", type=Path, help="keep what was found here")
+    parser.add_argument("--no-search", action="store_true", help="show only what is there")
+    parser.add_argument("--original", action="store_true", help="run nn_dataflow 2.1, too")
+    parser.add_argument(
+        "--venv",
+        metavar="DIR",
+        type=Path,
+        default=Path("nn_dataflow_2.1"),
+        help="environment for 2.1, made if it is not there (default nn_dataflow_2.1)",
+    )
+    parser.add_argument(
+        "--limit",
+        metavar="S",
+        type=number_above(0, float),
+        default=60.0,
+        help="wall seconds for each search of 2.1 (default 60)",
+    )
+    parser.add_argument(
+        "--write", metavar="PAGE", type=Path, help="put the tables into this Markdown page, too"
+    )
+    args = parser.parse_args(argv)
+    if args.write and not args.write.is_file():
+        parser.error(f"--write: no page {args.write}")
+    return args
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    args = parse(argv)
+    results = Results(args.results)
+    programs = (EXACT, BEAM, BEAMS, *((ORIGINAL,) if args.original else ()))
+    tables, failed = [], False
+    for machine in args.machines:
+        for goal in args.goals:
+            cases = {
+                net: [Case(machine, args.batch, goal, net, p) for p in programs]
+                for net in args.nets
+            }
+            if not args.no_search:
+                original = install(args.venv, sys.executable) if args.original else None
+                every = [case for several in cases.values() for case in several]
+                results.find(every, original, args.limit)
+            rows = []
+            for net in args.nets:
+                shown = [
+                    Case(machine, args.batch, goal, net, p) for p in (*BEAM_SIZES, EXACT, ORIGINAL)
+                ]
+                known = {
+                    case.program: results.outcomes[case.name]
+                    for case in shown
+                    if case.name in results.outcomes
+                }
+                rows.append(Row(net, known))
+            for row in rows:
+                for program in row.wrong():
+                    failed = True
+                    progress(f"{machine}, {goal}, {row.net}: {program} is below the proven bound")
+                failed |= any(one.error for p, one in row.outcomes.items() if p != ORIGINAL)
+            tables.append(Table(f"{machine} {goal}", TITLES, tuple(map(row_cells, rows))))
+    written = show(tables, args.write)
+    return int(failed or not written)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
