@@ -19,7 +19,7 @@ from nn_dataflow.util import prod
 from . import data_category_enum as de
 from . import loop_enum as le
 from .blocking_space import along
-from .buf_sharing import share
+from .buf_sharing import fewest_word_hops
 from .loop_blocking_space import (
     CATEGORY_OF_LOOP,
     LOCAL_REGION_CASES,
@@ -340,7 +340,7 @@ class _Archive:
         space = self.space
         bl_ts, bl_ords = self._factors_and_orders(case, entry)
         tables = [(space.tables[lpe], entry[lpe]) for lpe in LOOP_OF_CATEGORY]
-        sharing = share(
+        hops = fewest_word_hops(
             space.model,
             bl_ts,
             bl_ords,
@@ -351,7 +351,7 @@ class _Archive:
             ],
             stored=[bool(space.stored[lpe][entry[lpe]]) for lpe in LOOP_OF_CATEGORY],
         )
-        return self.share_cost * sum(sharing.noc_access())
+        return self.share_cost * hops
 
     def _factors_and_orders(
         self, case: int, entry: tuple[int, ...]

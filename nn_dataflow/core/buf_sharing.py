@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from nn_dataflow.caching import lru_cache
 from nn_dataflow.util import idivc, prod
 
 from . import data_category_enum as de
@@ -23,7 +24,7 @@ from .columns import take
 from .loop_blocking_space import divisors
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -85,6 +86,18 @@ class _Orders(NamedTuple):
     inside: tuple[int, ...]
 
 
+class _Loops(NamedTuple):
+    """What can be done with the loops of level 1.
+
+    Factors (I, O, B) outside of level 1, lexicographic, 1 where nothing is flexible; and orders of
+    the flexible loops outside of and inside level 1, lexicographic.
+    """
+
+    nest: _Nest
+    splits: Ints
+    orders: tuple[_Orders, ...]
+
+
 class _Passes(NamedTuple):
     """Passes over one category; axis 0 is the order of the loops, axis 1 their split."""
 
@@ -101,6 +114,50 @@ class _Moves(NamedTuple):
     units: Ints
     wide: Floats
     width: Floats
+
+
+class _Best(NamedTuple):
+    """The way to share with the fewest word-hops, and what it was found among."""
+
+    word_hops: float
+    subgrp: tuple[int, ...]
+    split: int
+    order: int
+    loops: _Loops
+    ways: _Ways
+
+
+class _Ways:
+    """Moves of every category for all orders of the loops and all splits, made when asked for."""
+
+    def __init__(
+        self,
+        model: BlockingModel,
+        bufshr: BufShrScheme,
+        fetch: Sequence[Sequence[int]],
+        make_passes: Callable[[int], _Passes],
+    ) -> None:
+        self.weights = [
+            model.total[me.GBUF][d] * (model.num_nodes // model.groups[d]) for d in range(de.NUM)
+        ]
+        self._bufshr = bufshr
+        self._fetch = fetch
+        self._make_passes = make_passes
+        self._passes: dict[int, _Passes] = {}
+        self._moves: dict[tuple[int, int], _Moves] = {}
+
+    def moves(self, dce: int, size: int) -> _Moves:
+        """Moves of a category that is spread over `size` nodes."""
+        if (dce, size) not in self._moves:
+            if dce not in self._passes:
+                self._passes[dce] = self._make_passes(dce)
+            self._moves[dce, size] = _moves(self._bufshr, dce, size, self._fetch, self._passes[dce])
+        return self._moves[dce, size]
+
+    def word_hops(self, dce: int, size: int) -> Floats:
+        """Word-hops of a category over all nodes."""
+        moves = self.moves(dce, size)
+        return self.weights[dce] * (moves.rot + moves.wide)
 
 
 def share(
@@ -126,41 +183,60 @@ def share(
     stored
         Which categories live in GBUF.
     """
+    best = _best(model, bl_ts, bl_ords, fetch, unit_cnt, stored)
+    if best is None:
+        return Sharing(order=tuple(bl_ords[1]))
+    at = best.order, best.split
+    chosen = [take(best.ways.moves(d, best.subgrp[d]), at) for d in range(de.NUM)]
+    split = best.loops.splits[best.split].tolist()
+    order = best.loops.orders[best.order]
+    return _result(best.loops.nest, split, order, best.subgrp, chosen, best.ways.weights)
+
+
+def fewest_word_hops(
+    model: BlockingModel,
+    bl_ts: Sequence[Sequence[int]],
+    bl_ords: Sequence[Sequence[int]],
+    fetch: Sequence[Sequence[int]],
+    unit_cnt: Sequence[int],
+    stored: Sequence[bool],
+) -> float:
+    """Word-hops over all nodes of what `share` finds, whose parameters these are."""
+    best = _best(model, bl_ts, bl_ords, fetch, unit_cnt, stored)
+    return 0 if best is None else best.word_hops
+
+
+def _best(
+    model: BlockingModel,
+    bl_ts: Sequence[Sequence[int]],
+    bl_ords: Sequence[Sequence[int]],
+    fetch: Sequence[Sequence[int]],
+    unit_cnt: Sequence[int],
+    stored: Sequence[bool],
+) -> _Best | None:
+    """The best way to share, the first among equals; None if nothing is shared."""
     bufshr = model.bufshr
     words = [model.nld.usize_gbuf[d] * unit_cnt[d] * stored[d] for d in range(de.NUM)]
     whole = tuple(size if word else 1 for size, word in zip(model.groups, words, strict=True))
     if bufshr is None or all(size == 1 for size in whole):
-        return Sharing(order=tuple(bl_ords[1]))
-    nest = _nest(model, bl_ts[1], bl_ords[1])
-    splits = _splits(bl_ts[1], nest)
-    orders = _loop_orders(nest)
-    passes = [_passes(model, d, bl_ts, nest, splits, orders) for d in range(de.NUM)]
-    weights = [
-        model.total[me.GBUF][d] * (model.num_nodes // model.groups[d]) for d in range(de.NUM)
-    ]
-    known: dict[tuple[int, int], _Moves] = {}
-
-    def moves_of(dce: int, size: int) -> _Moves:
-        if (dce, size) not in known:
-            known[dce, size] = _moves(bufshr, dce, size, fetch, passes[dce])
-        return known[dce, size]
-
+        return None
+    loops = _loops(tuple(bl_ts[1]), _nest(model, bl_ts[1], bl_ords[1]))
+    ways = _Ways(model, bufshr, fetch, lambda dce: _passes(model, dce, bl_ts, loops))
+    shape = len(loops.orders), len(loops.splits)
     best: tuple[tuple[float, int, int, int], tuple[int, ...]] | None = None
     for number, subgrp in enumerate(_subgroups(model, words, whole)):
-        total = np.zeros((len(orders), len(splits)))
+        total = np.zeros(shape)
         for dce in range(de.NUM):
             if subgrp[dce] > 1:  # otherwise nothing moves
-                move = moves_of(dce, subgrp[dce])
-                total = total + weights[dce] * (move.rot + move.wide)
+                total = total + ways.word_hops(dce, subgrp[dce])
         least = total.min()
         split, order = np.argwhere(least == total.T)[0].tolist()
         key = (float(least), number, split, order)
         if best is None or key < best[0]:
             best = key, subgrp
     assert best is not None
-    (_, _, split, order), subgrp = best
-    chosen = [take(moves_of(d, subgrp[d]), (order, split)) for d in range(de.NUM)]
-    return _result(nest, splits[split].tolist(), orders[order], subgrp, chosen, weights)
+    (word_hops, _, split, order), subgrp = best
+    return _Best(word_hops, subgrp, split, order, loops, ways)
 
 
 def _nest(model: BlockingModel, factors: Sequence[int], order: Sequence[int]) -> _Nest:
@@ -175,14 +251,22 @@ def _nest(model: BlockingModel, factors: Sequence[int], order: Sequence[int]) ->
     return _Nest(tuple(sorted(lpe for lpe in loops if lpe not in fixed)), fixed)
 
 
-def _splits(factors: Sequence[int], nest: _Nest) -> Ints:
-    """All factors (I, O, B) outside of level 1, lexicographic; 1 where nothing is flexible."""
+@lru_cache(maxsize=1 << 12)
+def _loops(factors: tuple[int, ...], nest: _Nest) -> _Loops:
+    """All splits of the loops of level 1, and orders of the flexible ones."""
     choices = [
         divisors(factors[lpe]) if lpe in nest.flexible else np.ones(1, dtype=np.int64)
         for lpe in range(le.NUM)
     ]
     grid = np.meshgrid(*choices, indexing="ij")
-    return np.stack([axis.ravel() for axis in grid], axis=1)
+    splits = np.stack([axis.ravel() for axis in grid], axis=1)
+    splits.flags.writeable = False
+    orders = tuple(
+        _Orders(outside, inside)
+        for outside in permutations(nest.flexible)
+        for inside in permutations(nest.flexible)
+    )
+    return _Loops(nest, splits, orders)
 
 
 def _subgroups(
@@ -207,46 +291,46 @@ def _subgroups(
     return list(found)
 
 
-def _loop_orders(nest: _Nest) -> list[_Orders]:
-    """Orders of the flexible loops outside of and inside level 1, lexicographic."""
-    return [
-        _Orders(outside, inside)
-        for outside in permutations(nest.flexible)
-        for inside in permutations(nest.flexible)
-    ]
-
-
 def _passes(
     model: BlockingModel,
     dce: int,
     bl_ts: Sequence[Sequence[int]],
-    nest: _Nest,
-    splits: Ints,
-    orders: Sequence[_Orders],
+    loops: _Loops,
 ) -> _Passes:
     """How often the data of a category pass by, for all orders of the loops and all splits."""
-    is_related = np.array([lpe in model.related[dce] for lpe in range(le.NUM)])
-    factors = np.array(bl_ts[1])
-    outside = prod(bl_ts[0][lpe] for lpe in range(le.NUM) if lpe not in model.related[dce])
+    related = model.related[dce]
+    outside = prod(bl_ts[0][lpe] for lpe in range(le.NUM) if lpe not in related)
+    once = _passes_of_level(related, tuple(bl_ts[1]), loops.nest)
+    return once._replace(rounds=outside * once.rounds)
+
+
+@lru_cache(maxsize=1 << 12)
+def _passes_of_level(related: tuple[int, ...], factors: tuple[int, ...], nest: _Nest) -> _Passes:
+    """How often they pass by while the loops outside run once."""
+    is_related = np.array([lpe in related for lpe in range(le.NUM)])
+    _, splits, orders = _loops(factors, nest)
+    column = np.array(factors)[:, None]
     slots = [
         (np.array([one[half][place] for one in orders]), table)
-        for half, table in enumerate((splits.T, factors[:, None] // splits.T))
+        for half, table in enumerate((splits.T, column // splits.T))
         for place in range(len(nest.flexible))
     ]
-    fixed = np.broadcast_to(factors[:, None], (le.NUM, len(splits)))
+    fixed = np.broadcast_to(column, (le.NUM, len(splits)))
     slots += [(np.full(len(orders), lpe), fixed) for lpe in nest.fixed]
     shape = len(orders), len(splits)
-    rounds = np.full(shape, outside)
+    rounds = np.ones(shape, dtype=np.int64)
     units = np.ones(shape, dtype=np.int64)
     begun = np.zeros(shape, dtype=bool)
     ended = np.zeros(shape, dtype=bool)
     for loops, table in slots:
-        factor, related = table[loops], is_related[loops][:, None]
-        units = units * np.where(related & ~ended, factor, 1)
-        rounds = rounds * np.where(related | begun, 1, factor)
+        factor, of_category = table[loops], is_related[loops][:, None]
+        units = units * np.where(of_category & ~ended, factor, 1)
+        rounds = rounds * np.where(of_category | begun, 1, factor)
         many = factor > 1
-        ended |= ~related & begun & many
-        begun |= related & many
+        ended |= ~of_category & begun & many
+        begun |= of_category & many
+    for array in (rounds, units, begun):
+        array.flags.writeable = False
     return _Passes(rounds, units, begun)
 
 
