@@ -375,6 +375,11 @@ class LayerSpace:
                 total.bound += mapping.num_candidates()
         return total
 
+    def num_schedules(self) -> int:
+        """How many partitions, array mappings and loop blocking schemes there are together."""
+        counts = [mapping.num_candidates() for mapping in self.mappings]
+        return sum(counts[mapping] for mapping in self.row_mapping.tolist())
+
     def too_small(self) -> str:
         """Say which capacity no schedule of the layer keeps to."""
         if not self.mappings:

@@ -7,6 +7,7 @@ Decides how a network becomes the steps of a `NetworkSearch` and its traces beco
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from contextlib import contextmanager
@@ -36,16 +37,18 @@ from .scheduling import Scheduling, make_result
 from .search_effort import SearchEffort
 from .segment_bounds import SegmentGoal
 from .segment_builder import SegmentBuilder
+from .space_size import log10_count, log10_schedules
 from .workers import Workers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from concurrent.futures import Executor
 
     from .layer import Layer
     from .option import Option
     from .partition_array import PartitionArray
     from .pipeline_search import Chosen
+    from .segment_builder import Placed
 
 
 # Counts beyond this are refused: some bits below what 64 hold.
@@ -74,6 +77,9 @@ class NNDataflow:
         Why the last search found nothing.
     certificate : Certificate or None
         What the last search proves of the best schedule that it found, if it found any.
+    log10_space : float
+        Base-10 logarithm of the number of schedules that the last search chose from, before
+        equivalent ones and those that do not fit or break constraints of segments are taken out.
     seconds : dict
         How long each stage of the last search took: "layers" (their spaces and hops), "network"
         (the best schedule of layers one by one), "segments" and "pipelines" (those of layers that
@@ -119,6 +125,7 @@ class NNDataflow:
         self.effort = SearchEffort()
         self.failure: str | None = None
         self.certificate: Certificate | None = None
+        self.log10_space = -math.inf
         self.seconds: dict[str, float] = {}
         self.layer_sched_dict: dict[str, Scheduling] = {}
         by_layer: dict[Layer, Scheduling] = {}
@@ -180,6 +187,9 @@ class NNDataflow:
             self.effort.add(space.total_effort())
         self.effort.prefixes_dropped = search.num_dropped
         self._certify(search, schemes, options)
+        sizes = [log10_count([step.space.num_schedules()]) for step in steps]
+        alone = [(number, number + 1, size) for number, size in enumerate(sizes)]
+        self.log10_space = log10_schedules(len(starts), alone, len(order))
         if options.partition_interlayer or options.hw_gbuf_save_writeback:
             with workers:
                 schemes = self._with_segments(order, starts, options, schemes, progress, workers)
@@ -278,6 +288,7 @@ class NNDataflow:
         )
         with self._timed("segments"):
             edges = builder.place(pipeline.gen_segment(options), order, progress)
+            self.log10_space = _log10_segments(edges, len(starts), len(order))
         search = PipelineSearch(
             edges,
             len(order),
@@ -398,6 +409,17 @@ class NNDataflow:
                 step.space, row, points, hops, (number, 0, 0), self.cost
             )
         return scheme
+
+
+def _log10_segments(edges: Sequence[Placed], num_starts: int, num_layers: int) -> float:
+    """Base-10 logarithm of the number of schedules with segments."""
+    sizes: dict[int, float] = {}
+    for edge in edges:
+        if id(edge.space) not in sizes:
+            layers = [layer.step.space.num_schedules() for layer in edge.space.layers]
+            sizes[id(edge.space)] = log10_count(layers)
+    every = [(edge.begin, edge.end, sizes[id(edge.space)]) for edge in edges]
+    return log10_schedules(num_starts, every, num_layers)
 
 
 def _best_schemes(
