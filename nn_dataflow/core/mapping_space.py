@@ -319,9 +319,11 @@ class MappingPool:
             dram, node = mapping.times(points)
             self._timed[key] = TimedPoints(
                 points=points,
-                dram=dram,
+dram=dram,
                 node=node,
-                groups=group_counts(points.bl_ts[:, 0], points.bl_ords[:, 0]),
+                groups=group_counts(
+                    points.bl_ts[:, 0], points.bl_ords[:, 0], np.array(mapping.nld.loopcnt)
+                ),
                 scheme=np.array([self._number(points, n) for n in range(len(points.time))], int),
             )
         return self._timed[key]

@@ -18,11 +18,12 @@ from .blocking_model import BlockingModel
 from .buf_shr_scheme import BufShrScheme
 from .data_layout import DataLayout
 from .loop_blocking_scheme import LoopBlockingScheme
+from .loop_blocks import are_blocks
 from .nn_dataflow_scheme import NNDataflowScheme
 from .partition_hops import unit_nhops
 from .places import fmap_range
 from .scheduling import layer_result
-from .segment_plan import PlanError, SegmentPlan
+from .segment_plan import PlanError, SegmentPlan, TopLevel
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -56,6 +57,8 @@ class LayerPlan(NamedTuple):
         How it is split over its nodes.
     bl_ts, bl_ords
         Blocking factors (3 levels of I, O, B) and order positions (2 levels), 0 innermost.
+    trips
+        Iterations of the loops (I, O, B); without partial blocks they follow from the factors.
     keep_filters
         Whether filters that can stay on chip for good do (see `BlockingModel.evaluate`).
     unit_size
@@ -69,6 +72,7 @@ class LayerPlan(NamedTuple):
     part: PartitionScheme
     bl_ts: tuple[tuple[int, ...], ...]
     bl_ords: tuple[tuple[int, ...], ...]
+    trips: tuple[int, ...]
     keep_filters: bool
     unit_size: tuple[tuple[int, ...], ...]
     figures: Mapping[str, Any]
@@ -135,9 +139,7 @@ class ScheduleEvaluator:
                 number, names, self.network, self.batch_size, self.resource, self.options
             )
             layers = [name for group in names for name in group]
-            tops = {
-                name: (plan.layers[name].bl_ts[0], plan.layers[name].bl_ords[0]) for name in layers
-            }
+            tops = {name: _top_level(plan.layers[name]) for name in layers}
             segment.check_handover(tops, plan.resource)
             for name in layers:
                 scheme[name] = self._layer(name, plan, segment, scheme)
@@ -213,7 +215,14 @@ class ScheduleEvaluator:
         node_layer, node_batch, occupancy = own.part.part_layer(self.network[name], self.batch_size)
         strategy = self.map_strategy(node_layer, node_batch, occupancy, resource.dim_array)
         every = list(strategy.gen_nested_loop_desc())
-        trips = tuple(np.prod(own.bl_ts, axis=0).tolist())
+        trips = own.trips
+        if not self.options.sw_imperfect:
+            trips = tuple(np.prod(own.bl_ts, axis=0).tolist())
+        elif not are_blocks(np.array(trips), np.array(own.bl_ts).T).all():
+            raise PlanError(
+                f"layer {name}: the blocking factors {own.bl_ts} of loops (I, O, B) do not cut "
+                f"{trips} trips in blocks as equal as possible"
+            )
         fitting = [nld for nld in every if tuple(nld.loopcnt) == trips]
         if not fitting:
             allowed = " or ".join(sorted({str(tuple(nld.loopcnt)) for nld in every}))
@@ -254,6 +263,10 @@ class ScheduleEvaluator:
             for prev in self.network.prevs(name)
         ]
         return DataLayout.concat(*layouts)
+
+
+def _top_level(layer: LayerPlan) -> TopLevel:
+    return TopLevel(layer.bl_ts[0], layer.bl_ords[0], layer.trips)
 
 
 def _segments(plan: SchedulePlan) -> list[tuple[tuple[str, ...], ...]]:
