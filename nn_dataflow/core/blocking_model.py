@@ -245,7 +245,7 @@ class BlockingModel:
         ----------
         bl_ts, bl_ords
             Factors (n, 3 levels, 3 loops) and order positions (n, 2 levels, 3 loops, 0 is
-            innermost). What factors that do not divide the loops mean is in section 1.3.
+            innermost). What factors that do not divide the loops mean is in section 1.4.
         keep_filters
             Whether filters that could stay on chip for good but would bypass GBUF for lack of
             reuse are stored and pinned where they fit (a boolean or an array of shape (n,)).

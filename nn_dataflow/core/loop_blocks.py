@@ -2,7 +2,7 @@
 """How one loop is cut into blocks: their sizes and numbers, where the last one may be partial.
 
 Decides what blocking factors mean that do not divide the loop count, and which ones there are
-(docs/model/loop_blocking.md section 1.3). Blocks are as equal as possible: a loop of n iterations
+(docs/model/loop_blocking.md section 1.4). Blocks are as equal as possible: a loop of n iterations
 in t0 GBUF blocks has blocks of ceil(n / t0), and these in t1 REGF blocks, blocks of ceil of that.
 Factors that divide the count are the case in which all blocks are full.
 """

@@ -58,7 +58,7 @@ class LayerPlan(NamedTuple):
     bl_ts, bl_ords
         Blocking factors (3 levels of I, O, B) and order positions (2 levels), 0 innermost.
     trips
-        Iterations of the loops (I, O, B); without partial blocks they follow from the factors.
+        Iterations of the loops (I, O, B), if blocks may be partial; otherwise the factors say them.
     keep_filters
         Whether filters that can stay on chip for good do (see `BlockingModel.evaluate`).
     unit_size
@@ -139,7 +139,7 @@ class ScheduleEvaluator:
                 number, names, self.network, self.batch_size, self.resource, self.options
             )
             layers = [name for group in names for name in group]
-            tops = {name: _top_level(plan.layers[name]) for name in layers}
+            tops = {name: self._top_level(plan.layers[name]) for name in layers}
             segment.check_handover(tops, plan.resource)
             for name in layers:
                 scheme[name] = self._layer(name, plan, segment, scheme)
@@ -210,15 +210,25 @@ class ScheduleEvaluator:
         split = (layer, self.batch_size, own.part)
         return layer_result(split, chosen.lbs, resource, hops[0].tolist(), own.sched_seq, self.cost)
 
+    def _trips(self, own: LayerPlan) -> tuple[int, ...]:
+        """Iterations of the loops: where all blocks are full, the factors say them."""
+        if self.options.sw_imperfect:
+            return own.trips
+        return tuple(np.prod(own.bl_ts, axis=0).tolist())
+
+    def _top_level(self, own: LayerPlan) -> TopLevel:
+        return TopLevel(own.bl_ts[0], own.bl_ords[0], self._trips(own))
+
     def _mappings(self, name: str, own: LayerPlan, resource: Resource) -> list[NestedLoopDesc]:
         """Array mappings with the trips and the sizes that the schedule is for."""
         node_layer, node_batch, occupancy = own.part.part_layer(self.network[name], self.batch_size)
         strategy = self.map_strategy(node_layer, node_batch, occupancy, resource.dim_array)
         every = list(strategy.gen_nested_loop_desc())
-        trips = own.trips
-        if not self.options.sw_imperfect:
-            trips = tuple(np.prod(own.bl_ts, axis=0).tolist())
-        elif not are_blocks(np.array(trips), np.array(own.bl_ts).T).all():
+        trips = self._trips(own)
+        if (
+            self.options.sw_imperfect
+            and not are_blocks(np.array(trips), np.array(own.bl_ts).T).all()
+        ):
             raise PlanError(
                 f"layer {name}: the blocking factors {own.bl_ts} of loops (I, O, B) do not cut "
                 f"{trips} trips in blocks as equal as possible"
@@ -263,10 +273,6 @@ class ScheduleEvaluator:
             for prev in self.network.prevs(name)
         ]
         return DataLayout.concat(*layouts)
-
-
-def _top_level(layer: LayerPlan) -> TopLevel:
-    return TopLevel(layer.bl_ts[0], layer.bl_ords[0], layer.trips)
 
 
 def _segments(plan: SchedulePlan) -> list[tuple[tuple[str, ...], ...]]:

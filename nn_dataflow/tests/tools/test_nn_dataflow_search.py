@@ -279,7 +279,11 @@ def test_aliases_and_prefixes(words, field):
                 "--layer-pipeline-time-overhead"
             ),
         ),
-        ("--i", "--i: could be --ifmaps-partition or --interlayer-partition"),
+        ("--i", "--i: could be --ifmaps-partition or --imperfect or --interlayer-partition"),
+        (
+            "--imperfect --solve-loopblocking",
+            "--solve-loopblocking: must not be given with --imperfect",
+        ),
         ("--ba 4", "--ba: could be --basic-interlayer-partition or --batch or --batch-partition"),
         (
             "--solve-loopblocking --enable-save-writeback",
