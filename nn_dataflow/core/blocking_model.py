@@ -204,7 +204,7 @@ class BlockingModel:
     def trips(self, bl_ts: Ints) -> Ints:
         """Iterations of every loop that factors (..., 3 levels, 3 loops) make, (..., 3 loops)."""
         made: Ints = bl_ts.prod(axis=-2)
-        return np.broadcast_to(self.nld.loopcnt, made.shape) if self.partial else made
+        return np.broadcast_to(np.array(self.nld.loopcnt).T, made.shape) if self.partial else made
 
     def stored(self, dce: int, fetch_top: Ints, fetch_gbuf: Ints) -> Bools:
         """Whether a category lives in GBUF (section 3.6): it must, or GBUF gives it reuse."""

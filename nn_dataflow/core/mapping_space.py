@@ -319,7 +319,7 @@ class MappingPool:
             dram, node = mapping.times(points)
             self._timed[key] = TimedPoints(
                 points=points,
-dram=dram,
+                dram=dram,
                 node=node,
                 groups=group_counts(
                     points.bl_ts[:, 0], points.bl_ords[:, 0], np.array(mapping.nld.loopcnt)
