@@ -116,9 +116,9 @@ def test_costs_and_options_reach_the_search(search, capsys):
 
 
 def test_partial_blocks_reach_the_search(search, capsys):
-    for words in ("", "--imperfect"):
-        assert run(capsys, f"mlp_s {words}")[0] == 0
-        assert search.calls[-1].options.sw_imperfect is bool(words)
+    for words, partial in (("mlp_s", False), ("mlp_s --imperfect", True)):
+        assert run(capsys, words)[0] == 0
+        assert search.calls[-1].options.sw_imperfect is partial
 
 
 def test_forwarding_and_sharing_reach_the_search(search, capsys):
