@@ -18,11 +18,12 @@ from .blocking_model import BlockingModel
 from .buf_shr_scheme import BufShrScheme
 from .data_layout import DataLayout
 from .loop_blocking_scheme import LoopBlockingScheme
+from .loop_blocks import are_blocks
 from .nn_dataflow_scheme import NNDataflowScheme
 from .partition_hops import unit_nhops
 from .places import fmap_range
 from .scheduling import layer_result
-from .segment_plan import PlanError, SegmentPlan
+from .segment_plan import PlanError, SegmentPlan, TopLevel
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -56,6 +57,8 @@ class LayerPlan(NamedTuple):
         How it is split over its nodes.
     bl_ts, bl_ords
         Blocking factors (3 levels of I, O, B) and order positions (2 levels), 0 innermost.
+    trips
+        Iterations of the loops (I, O, B), if blocks may be partial; otherwise the factors say them.
     keep_filters
         Whether filters that can stay on chip for good do (see `BlockingModel.evaluate`).
     unit_size
@@ -69,6 +72,7 @@ class LayerPlan(NamedTuple):
     part: PartitionScheme
     bl_ts: tuple[tuple[int, ...], ...]
     bl_ords: tuple[tuple[int, ...], ...]
+    trips: tuple[int, ...]
     keep_filters: bool
     unit_size: tuple[tuple[int, ...], ...]
     figures: Mapping[str, Any]
@@ -135,9 +139,7 @@ class ScheduleEvaluator:
                 number, names, self.network, self.batch_size, self.resource, self.options
             )
             layers = [name for group in names for name in group]
-            tops = {
-                name: (plan.layers[name].bl_ts[0], plan.layers[name].bl_ords[0]) for name in layers
-            }
+            tops = {name: self._top_level(plan.layers[name]) for name in layers}
             segment.check_handover(tops, plan.resource)
             for name in layers:
                 scheme[name] = self._layer(name, plan, segment, scheme)
@@ -208,12 +210,29 @@ class ScheduleEvaluator:
         split = (layer, self.batch_size, own.part)
         return layer_result(split, chosen.lbs, resource, hops[0].tolist(), own.sched_seq, self.cost)
 
+    def _trips(self, own: LayerPlan) -> tuple[int, ...]:
+        """Iterations of the loops: where all blocks are full, the factors say them."""
+        if self.options.sw_imperfect:
+            return own.trips
+        return tuple(np.prod(own.bl_ts, axis=0).tolist())
+
+    def _top_level(self, own: LayerPlan) -> TopLevel:
+        return TopLevel(own.bl_ts[0], own.bl_ords[0], self._trips(own))
+
     def _mappings(self, name: str, own: LayerPlan, resource: Resource) -> list[NestedLoopDesc]:
         """Array mappings with the trips and the sizes that the schedule is for."""
         node_layer, node_batch, occupancy = own.part.part_layer(self.network[name], self.batch_size)
         strategy = self.map_strategy(node_layer, node_batch, occupancy, resource.dim_array)
         every = list(strategy.gen_nested_loop_desc())
-        trips = tuple(np.prod(own.bl_ts, axis=0).tolist())
+        trips = self._trips(own)
+        if (
+            self.options.sw_imperfect
+            and not are_blocks(np.array(trips), np.array(own.bl_ts).T).all()
+        ):
+            raise PlanError(
+                f"layer {name}: the blocking factors {own.bl_ts} of loops (I, O, B) do not cut "
+                f"{trips} trips in blocks as equal as possible"
+            )
         fitting = [nld for nld in every if tuple(nld.loopcnt) == trips]
         if not fitting:
             allowed = " or ".join(sorted({str(tuple(nld.loopcnt)) for nld in every}))

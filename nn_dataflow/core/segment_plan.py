@@ -9,7 +9,7 @@ section 6.1), whether or not the search would have looked at the segment.
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from . import loop_enum as le
 from .data_layout import DataLayout
@@ -29,11 +29,17 @@ if TYPE_CHECKING:
     from .pipeline_system import ConstraintSystem
     from .resource import Resource
 
-    TopLoop = tuple[tuple[int, ...], tuple[int, ...]]
-
 
 class PlanError(ValueError):
     """A schedule that means nothing for its network or machine; the message says where."""
+
+
+class TopLevel(NamedTuple):
+    """Loops (I, O, B) of a layer in memory: blocking factors, order positions, iterations."""
+
+    factors: tuple[int, ...]
+    order: tuple[int, ...]
+    trips: tuple[int, ...]
 
 
 class SegmentPlan:
@@ -136,13 +142,13 @@ class SegmentPlan:
         parts = tuple(part.projection(region, appl2frng=True) for part in layout.parts)
         return DataLayout(layout.frngs, (region,) * len(parts), parts)
 
-    def check_handover(self, tops: Mapping[str, TopLoop], resource: Resource) -> None:
+    def check_handover(self, tops: Mapping[str, TopLevel], resource: Resource) -> None:
         """Check that layers hand over fmaps in groups that suit each other.
 
         Parameters
         ----------
         tops
-            Blocking factors (I, O, B) in memory, and their order positions, by layer.
+            Loops in memory, by layer.
         resource
             The chip that the schedule was made for: how finely fmaps are split depends on its
             buffers (docs/model/pipeline.md section 7).
@@ -168,19 +174,24 @@ class SegmentPlan:
                 "(docs/model/pipeline.md section 7)"
             )
 
-    def _allows(self, tops: Mapping[str, TopLoop], system: ConstraintSystem) -> bool:
+    def _allows(self, tops: Mapping[str, TopLevel], system: ConstraintSystem) -> bool:
         values: dict[str, int] = {}
         pairs = [
             (terms, tops[name])
             for names, group in zip(self.groups, system.terms, strict=True)
             for name, terms in zip(names, group, strict=True)
         ]
-        for terms, (factors, _) in pairs:
+        for terms, top in pairs:
             for term, lpe in (
                 (terms.topbat, le.BAT),
                 (terms.topifm, le.IFM),
                 (terms.topofm, le.OFM),
             ):
-                if isinstance(term, str) and values.setdefault(term, factors[lpe]) != factors[lpe]:
+                factor = top.factors[lpe]
+                if isinstance(term, str) and values.setdefault(term, factor) != factor:
                     return False
-        return all(terms.constraint(values).is_valid_top_bl(*top) for terms, top in pairs)
+                if term and top.trips[lpe] % factor:  # groups are alike
+                    return False
+        return all(
+            terms.constraint(values).is_valid_top_bl(top.factors, top.order) for terms, top in pairs
+        )

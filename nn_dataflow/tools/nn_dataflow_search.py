@@ -113,6 +113,7 @@ def describe(arguments: Arguments) -> Problem:
         options = Option(
             sw_gbuf_bypass=tuple(letter not in arguments.disable_bypass for letter in "fio"),
             sw_solve_loopblocking=arguments.solve_loopblocking,
+            sw_imperfect=arguments.imperfect,
             hw_access_forwarding=arguments.enable_access_forwarding,
             hw_gbuf_sharing=arguments.enable_gbuf_sharing,
             hw_gbuf_save_writeback=arguments.enable_save_writeback,

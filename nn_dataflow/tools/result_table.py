@@ -135,6 +135,8 @@ def _heading(result: SearchResult, width: int) -> list[str]:
         f"partition {', '.join(kinds) or 'in one fixed way'}",
         f"loop blocking {'by formula' if options.sw_solve_loopblocking else 'exhaustive'}",
     ]
+    if options.sw_imperfect:
+        told.append("loops may end in partial blocks")
     if options.hw_access_forwarding:
         told.append("nodes forward data")
     if options.hw_gbuf_sharing:

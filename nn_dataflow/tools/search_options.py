@@ -15,6 +15,7 @@ GOALS = ("e", "d", "ed")
 MEMORY_TYPES = ("2D", "3D")
 BYPASS = "--disable-bypass"
 BYPASS_LETTERS = "iof"
+IMPERFECT = "--imperfect"
 SHARING = "--enable-gbuf-sharing"
 INTERLAYER = "--interlayer-partition"
 SAVE_WRITEBACK = "--enable-save-writeback"
@@ -82,6 +83,11 @@ OPTIONS = {
         Spec(
             "--solve-loopblocking",
             "solve loop blocking by formula where possible, instead of searching exhaustively",
+        ),
+        Spec(
+            IMPERFECT,
+            "loops may be cut in blocks that do not divide them, the last one partial; not with "
+            "--solve-loopblocking",
         ),
         Spec(
             "--hybrid-partition",
