@@ -40,8 +40,8 @@ class Contents(NamedTuple):
         The node array.
     layer_cost, layer_time
         Units of cost and time of single layers.
-    whole_cost, whole_time
-        Units of those of the network.
+    whole_cost, total_time, whole_time
+        Units of cost and time of the network, and of the time line of all segments.
     """
 
     result: SearchResult
@@ -55,12 +55,23 @@ class Contents(NamedTuple):
     layer_cost: Unit
     layer_time: Unit
     whole_cost: Unit
+    total_time: Unit
     whole_time: Unit
 
     @property
     def is_pipelined(self) -> bool:
         """Whether layers share a segment."""
         return any(row.shares_segment for row in self.rows)
+
+    @property
+    def num_groups(self) -> int:
+        """Most groups of a segment."""
+        return max(row.group for row in self.rows) + 1
+
+    @property
+    def most_cost(self) -> float:
+        """Cost of the layer that costs most."""
+        return max(row.cost for row in self.rows)
 
     @property
     def has_waits(self) -> bool:
@@ -85,5 +96,6 @@ def contents_of(result: SearchResult) -> Contents:
         cost_unit(result, [row.cost for row in rows]),
         counted("time", "cycles", [row.time for row in rows]),
         cost_unit(result, [best.total_cost]),
+        counted("time", "cycles", [best.total_time]),
         counted("time", "cycles", [spans[-1].end]),
     )

@@ -12,6 +12,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, NamedTuple
 
 from nn_dataflow.core.layer import ConvLayer, EltwiseLayer, FCLayer
+from nn_dataflow.tools.segment_table import group_label
 from nn_dataflow.tools.segments import segments_of
 
 if TYPE_CHECKING:
@@ -156,7 +157,7 @@ def _row(
     return LayerRow(
         name=in_segment.name,
         kind=kind_of(result.best.network[in_segment.name]),
-        place=group_label(number, span.segment, sp),
+        place=group_label(number + 1, span.segment, sp),
         segment=number,
         group=sp,
         shares_segment=span.segment.num_layers > 1,
@@ -180,11 +181,6 @@ def kind_of(layer: Layer) -> str:
         if isinstance(layer, kind):
             return name
     return KINDS[-1]
-
-
-def group_label(number: int, segment: Segment, sp: int) -> str:
-    """Name a group by the numbers of segment and group, from 1; by the segment if it is alone."""
-    return f"{number + 1}.{sp + 1}" if len(segment.groups) > 1 else f"{number + 1}"
 
 
 def in_order(parts: Sequence[Component]) -> tuple[float, ...]:

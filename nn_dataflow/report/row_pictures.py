@@ -44,7 +44,7 @@ def energy(contents: Contents) -> Any:
     """Draw what the cost of each layer consists of; return a figure of matplotlib."""
     rows, unit = contents.rows, contents.layer_cost
     figure, columns = _columns_of(rows, [3.4])
-    longest = max(row.cost for row in rows) / unit.factor or 1.0
+    longest = contents.most_cost / unit.factor or 1.0
     for column in columns:
         (axis,) = column.axes
         places = [*range(len(column.rows))]
@@ -108,9 +108,8 @@ def pipeline(contents: Contents) -> Any:
         axis.set_xlim(first.start / unit.factor, last.end / unit.factor)
         _ticks(axis)
         axis.set_xlabel(unit.label)
-    groups = max(row.group for row in rows) + 1
-    entries = [(f"group {number + 1}", group_fill(number)) for number in range(groups)]
-    if groups == 1:
+    entries = [(f"group {number + 1}", group_fill(number)) for number in range(contents.num_groups)]
+    if contents.num_groups == 1:
         entries = [("layer", group_fill(0))]
     if contents.has_waits:
         entries.append(("time of the segment", Fill(BAND, "")))

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from .search_result import SearchResult
     from .segments import Segment
 
-_GOALS = {"e": "energy (cost)", "d": "delay (time)", "ed": "energy x delay (cost x time)"}
+GOALS = {"e": "energy (cost)", "d": "delay (time)", "ed": "energy x delay (cost x time)"}
 _MEMORIES = {CORNERS: "at the 4 corners", EVERY_NODE: "at every node"}
 _PARTS = ("OUTP", "OFMP", "BATP", "INPP")
 
@@ -93,7 +93,7 @@ def render(result: SearchResult, width: int) -> str:
 def title(result: SearchResult) -> str:
     """Say what was searched for, in one line."""
     problem = result.problem
-    goal = _GOALS[result.options.opt_goal]
+    goal = GOALS[result.options.opt_goal]
     return f"{problem.net}, batch {problem.batch}, goal: least {goal}"
 
 

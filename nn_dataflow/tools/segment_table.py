@@ -54,7 +54,7 @@ class Marks:
         self._signs: list[tuple[str, str]] = []  # where a row begins, and where it ends
         for number, segment in segments:
             for sp, group in enumerate(segment.groups):
-                self._labels += [_label(number, segment, sp)] * len(group.layers)
+                self._labels += [group_label(number, segment, sp)] * len(group.layers)
             if segment.num_layers == 1:
                 self._signs.append((_NONE, _NONE))
             else:
@@ -151,13 +151,13 @@ def _moves(shared: Sequence[tuple[int, Segment]], width: int) -> list[str]:
         Column(
             "ifmaps",
             "from",
-            [_ends(number, segment, layer.ifmaps_from) for number, segment, _, layer in rows],
+            [ends_text(number, segment, layer.ifmaps_from) for number, segment, _, layer in rows],
             left=True,
         ),
         Column(
             "ofmaps",
             "to",
-            [_ends(number, segment, layer.ofmaps_to) for number, segment, _, layer in rows],
+            [ends_text(number, segment, layer.ofmaps_to) for number, segment, _, layer in rows],
             left=True,
         ),
     ]
@@ -182,15 +182,15 @@ def _limit(timing: PipelineSegmentTiming) -> str:
     return "nodes" if timing.node_time >= timing.dram_time else "DRAM"
 
 
-def _label(number: int, segment: Segment, sp: int) -> str:
+def group_label(number: int, segment: Segment, sp: int) -> str:
     """Name a group: by its segment alone, where this has no other."""
     return f"{number}.{sp + 1}" if len(segment.groups) > 1 else f"{number}"
 
 
-def _ends(number: int, segment: Segment, places: Sequence[str | int]) -> str:
+def ends_text(number: int, segment: Segment, places: Sequence[str | int]) -> str:
     """Write where fmaps come from, or where they go."""
     return " + ".join(
-        place if isinstance(place, str) else _label(number, segment, place) for place in places
+        place if isinstance(place, str) else group_label(number, segment, place) for place in places
     )
 
 
