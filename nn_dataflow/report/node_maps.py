@@ -115,9 +115,7 @@ class Board(NamedTuple):
         for high, wide, row, column in self.nodes:
             xs += (column, column + wide - 1)
             ys += (row, row + high - 1)
-        # To the sides of memory in the nodes is room for arrows.
-        room = _OUTSIDE if self.inside else _HALF
-        return min(xs) - room, min(ys) - room, max(xs) + room, max(ys) + room
+        return min(xs) - _HALF, min(ys) - _HALF, max(xs) + _HALF, max(ys) + _HALF
 
     @property
     def memory_side(self) -> float:
@@ -134,25 +132,37 @@ class Board(NamedTuple):
         clear
             What is left free around the middle of a group, for its number.
         """
+        edge = self.memory_side / 2
         arrows = []
-        edge = 0 if self.inside else self.memory_side / 2
         for flow in one.flows:
             if flow.source == AT_MEMORY:
-                end = one.anchor(flow.target)
-                arrows.append(_arrow(READ, self._memory_of(end, -1), end, edge, clear))
+                memory, end = self._memory_of(one, flow.target, -1), one.anchor(flow.target)
+                arrows.append(_arrow(READ, memory, end, edge, clear))
             elif flow.target == AT_MEMORY:
-                start = one.anchor(flow.source)
-                arrows.append(_arrow(WRITE, start, self._memory_of(start, 1), clear, edge))
+                start, memory = one.anchor(flow.source), self._memory_of(one, flow.source, 1)
+                arrows.append(_arrow(WRITE, start, memory, clear, edge))
             else:
                 start, end = one.anchor(flow.source), one.anchor(flow.target)
                 arrows.append(_arrow(PASS, start, end, clear, clear))
         return arrows
 
-    def _memory_of(self, point: Point, side: int) -> Point:
-        """Return the memory next to a group; beside it, to one side, where that is the node."""
-        if self.inside:
-            return point[0] + side * _OUTSIDE, point[1]
-        return min(self.memory, key=lambda place: _squared(place, point))
+    def _memory_of(self, one: NodeMap, group: int, side: int) -> Point:
+        """Return the memory that an arrow of a group begins or ends at.
+
+        It is the closest one; in the group, where every node has memory, and then to one side of
+        the group's number. A group of one such node has the corner of its square.
+        """
+        x, y = one.anchor(group)
+        if not self.inside:
+            return min(self.memory, key=lambda place: _squared(place, (x, y)))
+        own = [
+            place
+            for place in self.memory
+            if _squared(place, (x, y)) >= _HALF**2
+            and any(_is_in(place, part) for part in one.groups[group])
+        ]
+        beside = (x + side, y)
+        return min(own, key=lambda place: _squared(place, beside), default=(x + side / 2, y - _HALF))
 
 
 def board_of(result: SearchResult) -> Board:
@@ -228,6 +238,11 @@ def numbers_text(numbers: Sequence[int]) -> str:
         f"{run[0]}–{run[-1]}" if len(run) > 2 else ", ".join(map(str, run)) for run in runs(numbers)
     ]
     return ", ".join(texts)
+
+
+def _is_in(point: Point, part: Rectangle) -> bool:
+    across, down = point[0] - part.column, point[1] - part.row
+    return 0 <= across < part.columns and 0 <= down < part.rows
 
 
 def _squared(one: Point, other: Point) -> float:

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Where a result goes: a table on a terminal, JSON anywhere else, JSON in a file.
+"""Where a result goes: a table on a terminal, JSON anywhere else, JSON in a file, pictures.
 
 Decides which of them is wanted (docs/model/search.md sections 7 and 7.2), before any work is done;
-and where the loop nests of layers go, which take the place of JSON on standard output.
+and where the loop nests of layers go, which take the place of JSON on standard output. Pictures
+and a report are made beside all that (`drawings`).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from nn_dataflow.core.network import Network
 
+    from .drawings import Drawings
     from .search_result import SearchResult
 
 
@@ -32,6 +34,8 @@ class ResultOutput:
         Whether standard output gets JSON, also on a terminal.
     layers : sequence of str
         Layers whose loop nests are wanted.
+    drawings : Drawings or None
+        Pictures and the report that are wanted.
 
     Raises
     ------
@@ -39,10 +43,18 @@ class ResultOutput:
         If there is nowhere to put the result, or two kinds of it in one place.
     """
 
-    def __init__(self, output: str | None, *, json: bool, layers: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        output: str | None,
+        *,
+        json: bool,
+        layers: Sequence[str] = (),
+        drawings: Drawings | None = None,
+    ) -> None:
         if json and layers:
             raise Refused("--explain: must not be given with --json; use --output FILE for JSON")
         self._layers = layers
+        self._drawings = drawings
         self._file = None
         if output is not None:
             from .output_file import OutputFile  # noqa: PLC0415
@@ -80,14 +92,17 @@ class ResultOutput:
         OutputError
             If it cannot be written.
         """
+        text = ""
         if self._file or self._json_wanted:
             from .result_json import to_text  # noqa: PLC0415
 
             text = to_text(record())
-            if self._file:
-                self._file.save(text)
-            if self._json_wanted:
-                write(text)
+        if self._file:
+            self._file.save(text)
+        if self._drawings:
+            self._drawings.save(result)
+        if self._json_wanted:
+            write(text)
         if self._table_wanted:
             write(table(columns(sys.stdout)))
         for number, name in enumerate(self._layers):
