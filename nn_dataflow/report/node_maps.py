@@ -28,7 +28,8 @@ READ, WRITE, PASS = "from memory", "to memory", "between groups"
 _MEMORY_SIDE = 0.6  # of the square that is a memory node
 _OUTSIDE = 1.0  # how far memory at the border is from the node that it is at
 _MOST_OUTSIDE = 8  # memory nodes that are drawn outside of the array
-_BEND = 0.16  # of the length of an arrow
+# How far the control point is from the line, of its length; around the groups between two others.
+_BEND, _BEND_AROUND = 0.16, 0.34
 _HEAD_WIDTH = 0.42  # half of it, of its length
 _HALF = 0.5
 
@@ -162,7 +163,9 @@ class Board(NamedTuple):
             and any(_is_in(place, part) for part in one.groups[group])
         ]
         beside = (x + side, y)
-        return min(own, key=lambda place: _squared(place, beside), default=(x + side / 2, y - _HALF))
+        return min(
+            own, key=lambda place: _squared(place, beside), default=(x + side / 2, y - _HALF)
+        )
 
 
 def board_of(result: SearchResult) -> Board:
@@ -252,9 +255,10 @@ def _squared(one: Point, other: Point) -> float:
 def _arrow(kind: str, start: Point, end: Point, clear_start: float, clear_end: float) -> Arrow:
     """Return a curve that bends to its left, so that there and back are apart."""
     across, down = end[0] - start[0], end[1] - start[1]
+    bend = _BEND_AROUND if kind == PASS else _BEND
     control = (
-        (start[0] + end[0]) / 2 + _BEND * down,
-        (start[1] + end[1]) / 2 - _BEND * across,
+        (start[0] + end[0]) / 2 + bend * down,
+        (start[1] + end[1]) / 2 - bend * across,
     )
     return Arrow(
         kind, _towards(start, control, clear_start), control, _towards(end, control, clear_end)

@@ -16,12 +16,13 @@ from nn_dataflow.tools.table_text import shorten
 
 from .layer_rows import PARTS
 from .palette import BAND, INK, MUTED, PART_FILLS, PLAIN, Fill, group_fill
+from .titles import set_title
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from .contents import Contents
-    from .layer_rows import LayerRow
+    from .layer_rows import LayerRow, Span
 
 _ROWS = 52  # per column
 _ROW_HEIGHT = 0.155  # inches
@@ -47,11 +48,10 @@ def energy(contents: Contents) -> Any:
     longest = contents.most_cost / unit.factor or 1.0
     for column in columns:
         (axis,) = column.axes
-        places = [*range(len(column.rows))]
-        before = [0.0] * len(places)
+        before = [0.0] * len(column.rows)
         for number, fill in enumerate(PART_FILLS):
             widths = [row.costs[number] / unit.factor for row in column.rows]
-            axis.barh(places, widths, _BAR, left=before, **_style(fill))
+            _bars(axis, before, widths, fill)
             before = [sum(pair) for pair in zip(before, widths, strict=True)]
         _values(axis, before, [unit.text(row.cost) for row in column.rows])
         _quantity(axis, unit.label, longest * _VALUE_ROOM)
@@ -63,7 +63,7 @@ def energy(contents: Contents) -> Any:
             if any(row.costs[number] for row in rows)
         ],
     )
-    _title(figure, contents, f"{unit.quantity} of each layer")
+    set_title(figure, contents, f"{unit.quantity} of each layer")
     return figure
 
 
@@ -78,12 +78,14 @@ def time(contents: Contents) -> Any:
         busy = [100 * row.busy for row in column.rows]
         for axis, widths in ((left, times), (right, busy)):
             _bands(axis, column.rows)
-            axis.barh([*range(len(widths))], widths, _BAR, **_style(Fill(PLAIN, "")))
+            _bars(axis, [0.0] * len(widths), widths, Fill(PLAIN, ""))
         _values(left, times, [unit.text(row.time) for row in column.rows])
         _values(right, busy, [f"{share:.0f}" for share in busy])
         _quantity(left, unit.label, longest * _VALUE_ROOM)
         _quantity(right, "PEs busy (% of time)", 100 * _VALUE_ROOM, [0, 50, 100])
-    _title(figure, contents, "time of each layer by itself, and how busy the PEs of its nodes are")
+    set_title(
+        figure, contents, "time of each layer by itself, and how busy the PEs of its nodes are"
+    )
     if contents.is_pipelined:
         _legend(figure, [("layers between two lines share a segment", Fill(BAND, ""))])
     return figure
@@ -96,13 +98,7 @@ def pipeline(contents: Contents) -> Any:
     unit = contents.whole_time
     for column in columns:
         (axis,) = column.axes
-        for number, row in enumerate(column.rows):
-            span = spans[row.segment]
-            whole = (span.end - span.start) / unit.factor
-            axis.barh(number, whole, 1, left=span.start / unit.factor, color=BAND)
-            style = _style(group_fill(row.group))
-            begin, end = row.start / unit.factor, row.end / unit.factor
-            axis.barh(number, end - begin, _BAR, left=begin, **style)
+        _draw_times(axis, column.rows, spans, unit.factor)
         _separate_segments(axis, column.rows)
         first, last = (spans[column.rows[at].segment] for at in (0, -1))
         axis.set_xlim(first.start / unit.factor, last.end / unit.factor)
@@ -114,8 +110,25 @@ def pipeline(contents: Contents) -> Any:
     if contents.has_waits:
         entries.append(("time of the segment", Fill(BAND, "")))
     _legend(figure, entries)
-    _title(figure, contents, "when each layer runs")
+    set_title(figure, contents, "when each layer runs")
     return figure
+
+
+def _draw_times(axis: Any, rows: Sequence[LayerRow], spans: Sequence[Span], factor: float) -> None:
+    """Draw the time of each layer, one colour per group, before that of its segment."""
+    segments = [spans[row.segment] for row in rows]
+    begins = [span.start / factor for span in segments]
+    lengths = [(span.end - span.start) / factor for span in segments]
+    _bars(axis, begins, lengths, None, 1.0)
+    for group in sorted({row.group for row in rows}):
+        own = [(number, row) for number, row in enumerate(rows) if row.group == group]
+        _bars(
+            axis,
+            [row.start / factor for _, row in own],
+            [(row.end - row.start) / factor for _, row in own],
+            group_fill(group),
+            places=[number for number, _ in own],
+        )
 
 
 def columns_of(rows: Sequence[LayerRow], most: int = _ROWS) -> list[list[LayerRow]]:
@@ -173,6 +186,29 @@ def _style(fill: Fill) -> dict[str, Any]:
     return {"facecolor": fill.colour, "hatch": fill.hatch, "edgecolor": INK, "linewidth": 0.3}
 
 
+def _bars(
+    axis: Any,
+    begins: Sequence[float],
+    lengths: Sequence[float],
+    fill: Fill | None,
+    height: float = _BAR,
+    places: Sequence[int] | None = None,
+) -> None:
+    """Draw a bar in each row, or in those of some places; without a fill they are background.
+
+    They are one object of matplotlib, since it takes a long time over many.
+    """
+    collections = require("matplotlib.collections", "matplotlib", "drawing", "plot")
+    rows = range(len(begins)) if places is None else places
+    corners = []
+    for row, begin, length in zip(rows, begins, lengths, strict=True):
+        low, high, end = row - height / 2, row + height / 2, begin + length
+        if length:
+            corners.append([(begin, low), (end, low), (end, high), (begin, high)])
+    style = {"facecolor": BAND, "linewidth": 0, "zorder": 0} if fill is None else _style(fill)
+    axis.add_collection(collections.PolyCollection(corners, **style), autolim=False)
+
+
 def _values(axis: Any, ends: Sequence[float], texts: Sequence[str]) -> None:
     """Write numbers behind the bars."""
     for number, (end, text) in enumerate(zip(ends, texts, strict=True)):
@@ -223,7 +259,3 @@ def _legend(figure: Any, entries: Sequence[tuple[str, Fill]]) -> None:
     width = figure.get_size_inches()[0]
     columns = min(len(handles), max(1, int(width / 1.25)))
     figure.legend(handles=handles, loc="outside lower center", ncols=columns, frameon=False)
-
-
-def _title(figure: Any, contents: Contents, text: str) -> None:
-    figure.suptitle(f"{contents.title}: {text}", x=0.01, ha="left", fontsize=9)

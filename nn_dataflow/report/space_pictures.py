@@ -16,6 +16,7 @@ from .layer_rows import KINDS
 from .node_maps import PASS, READ, WRITE, numbers_text
 from .palette import INK, KIND_COLOURS, group_fill
 from .roofline import along, frame_of, label_places, log_ticks, roof_line
+from .titles import set_title
 
 if TYPE_CHECKING:
     from .contents import Contents
@@ -27,6 +28,7 @@ _SMALL = 6.5  # points
 _DOT = 5.0
 _STEP = 3.0  # along lines that names must not cover
 _MARKERS = dict(zip(KINDS, "os^D", strict=True))
+_LEGEND_WIDTH = 2.0  # inches of an entry
 _MAPS_ACROSS = 4
 _MAP_SIZE = 2.5  # inches
 _LINE = 0.14
@@ -72,12 +74,7 @@ def roofline(contents: Contents) -> Any:
     if any(len(point.names) > 1 for point in points):
         axis.plot([], [], " ", label="name +n: n more at its place")
     figure.legend(loc="outside right upper", frameon=False)
-    figure.suptitle(
-        f"{contents.title}: what memory and PEs allow, and what layers reach",
-        x=0.01,
-        ha="left",
-        fontsize=9,
-    )
+    set_title(figure, contents, "what memory and PEs allow, and what layers reach")
     _name_points(figure, axis, contents, frame)
     return figure
 
@@ -117,12 +114,7 @@ def nodes(contents: Contents) -> Any:
         _draw_map(axis, board, maps[number])
         axis.set_title("\n".join(captions[number]), fontsize=_SMALL, loc="left")
     _map_legend(figure, contents)
-    figure.suptitle(
-        f"{contents.title}: nodes of each segment, and where fmaps come from and go to",
-        x=0.01,
-        ha="left",
-        fontsize=9,
-    )
+    set_title(figure, contents, "nodes of each segment, and where fmaps come from and go to")
     return figure
 
 
@@ -241,7 +233,8 @@ def _map_legend(figure: Any, contents: Contents) -> None:
         handles.append(lines.Line2D([], [], label=f"fmaps {kind}", **style))
     place = "memory, at every dark square" if contents.board.inside else "memory"
     handles.append(lines.Line2D([], [], color="#333333", marker="s", linestyle="", label=place))
-    figure.legend(handles=handles, loc="outside lower left", ncols=len(handles), frameon=False)
+    across = min(len(handles), int(figure.get_size_inches()[0] / _LEGEND_WIDTH))
+    figure.legend(handles=handles, loc="outside lower left", ncols=across, frameon=False)
 
 
 def _caption(one: NodeMap) -> list[str]:
