@@ -11,7 +11,7 @@ import math
 from itertools import accumulate
 from typing import TYPE_CHECKING, NamedTuple
 
-from nn_dataflow.core.layer import ConvLayer, EltwiseLayer, FCLayer
+from nn_dataflow.core.layer import ConvLayer, EltwiseLayer, FCLayer, PoolingLayer
 from nn_dataflow.tools.segment_table import group_label
 from nn_dataflow.tools.segments import segments_of
 
@@ -33,8 +33,14 @@ PARTS = (
     ("memory", 1),
     ("static", 6),
 )
-KINDS = ("convolution", "fully connected", "element-wise", "pooling and the like")
-_CLASSES = ((FCLayer, KINDS[1]), (ConvLayer, KINDS[0]), (EltwiseLayer, KINDS[2]))
+KINDS = ("convolution", "fully connected", "element-wise", "pooling", "local region")
+# A layer is of the first kind whose class it has.
+_CLASSES = (
+    (FCLayer, KINDS[1]),
+    (ConvLayer, KINDS[0]),
+    (EltwiseLayer, KINDS[2]),
+    (PoolingLayer, KINDS[3]),
+)
 
 
 class LayerRow(NamedTuple):

@@ -31,6 +31,7 @@ _MOST_OUTSIDE = 8  # memory nodes that are drawn outside of the array
 # How far the control point is from the line, of its length; around the groups between two others.
 _BEND, _BEND_AROUND = 0.16, 0.34
 _HEAD_WIDTH = 0.42  # half of it, of its length
+_LONG_ENOUGH = 0.9  # for an arrow that is seen
 _HALF = 0.5
 
 
@@ -159,10 +160,10 @@ class Board(NamedTuple):
         own = [
             place
             for place in self.memory
-            if _squared(place, (x, y)) >= _HALF**2
+            if _squared(place, (x, y)) >= _LONG_ENOUGH**2
             and any(_is_in(place, part) for part in one.groups[group])
         ]
-        beside = (x + side, y)
+        beside = (x + side, y + side)
         return min(
             own, key=lambda place: _squared(place, beside), default=(x + side / 2, y - _HALF)
         )

@@ -43,7 +43,7 @@ GROUP_FILLS = (
     Fill(_BLUE, "----"),
 )
 
-KIND_COLOURS = dict(zip(KINDS, (_BLUE, _ORANGE, _GREEN, _PURPLE), strict=True))
+KIND_COLOURS = dict(zip(KINDS, (_BLUE, _ORANGE, _GREEN, _PURPLE, _YELLOW), strict=True))
 
 PLAIN = _BLUE
 BAND = "#ececec"  # behind the layers of every second segment

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 # Directions from a point in which its name can be, those that read best first.
 _SIDES = ((1, 0), (1, 1), (1, -1), (-1, 0), (-1, 1), (-1, -1), (0, 1), (0, -1))
 _GAP = 0.4  # of the height of a name, between it and its point
-_LEAST_HEIGHT = 16.0  # factor between the roof of the PEs and the lower end of the axis
+_LEAST_HEIGHT = 8.0  # factor between the roof of the PEs and the lower end of the axis
 _FEW_POWERS = 1000.0
 _MARGIN = 1.6  # factor between the outermost points and the frame
 

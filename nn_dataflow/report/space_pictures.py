@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _SMALL = 6.5  # points
 _DOT = 5.0
 _STEP = 3.0  # along lines that names must not cover
-_MARKERS = dict(zip(KINDS, "os^D", strict=True))
+_MARKERS = dict(zip(KINDS, "os^Dv", strict=True))
 _LEGEND_WIDTH = 2.0  # inches of an entry
 _MAPS_ACROSS = 4
 _MAP_SIZE = 2.5  # inches

@@ -81,7 +81,7 @@ def cost_unit(result: SearchResult, numbers: Iterable[float]) -> Unit:
     given = result.problem.machine.cost_unit
     if given not in ENERGY_UNITS:
         is_mac = not given and result.cost.mac_op == 1
-        return counted("cost", given or ("MAC energies" if is_mac else "units"), numbers)
+        return counted("cost", given or ("MAC" if is_mac else "units"), numbers)
     values = [*numbers]
     place = ENERGY_UNITS.index(given)
     power, factor = _power(values, len(ENERGY_UNITS) - 1 - place)

@@ -6,9 +6,11 @@ from itertools import pairwise
 
 import pytest
 
+from nn_dataflow.core.local_region_layer import LocalRegionLayer
 from nn_dataflow.core.node_region import NodeRegion
 from nn_dataflow.core.phy_dim2 import PhyDim2
 from nn_dataflow.report.contents import contents_of
+from nn_dataflow.report.layer_rows import kind_of
 from nn_dataflow.report.node_maps import (
     AT_MEMORY,
     PASS,
@@ -74,9 +76,10 @@ def test_kinds_of_layers():
     rows = contents_of(result("resnet152")).rows
     kinds = {row.name: row.kind for row in rows}
     assert kinds["conv1"] == "convolution"
-    assert kinds["pool1"] == "pooling and the like"
+    assert kinds["pool1"] == "pooling"
     assert kinds["conv2_0_res"] == "element-wise"
     assert kinds["fc"] == "fully connected"
+    assert kind_of(LocalRegionLayer(4, 8, 3, 1)) == "local region"
 
 
 def test_no_layer_is_above_a_roof(shown):
@@ -243,4 +246,4 @@ def test_units():
     assert cost_unit(result("resnet152"), [25e3]).label == "energy (nJ)"
     assert cost_unit(result("resnet152"), [25e6]).label == "energy (µJ)"
     assert cost_unit(result("resnet152"), [1e22]).told(1e22) == "10000000000.0 J"
-    assert cost_unit(result("alex_net"), [1e4]).label == "cost (k MAC energies)"
+    assert cost_unit(result("alex_net"), [1e4]).label == "cost (k MAC)"

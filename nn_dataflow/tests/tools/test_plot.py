@@ -103,8 +103,8 @@ def test_axes_have_units(drawn):
         picture: {label for axis in figure.axes if (label := axis.get_xlabel())}
         for picture, (figure, _) in drawings.items()
     }
-    cost = {"resnet152": "energy (mJ)", "lstm_gnmt": "cost (M MAC energies)"}
-    assert labels["energy"] == {cost.get(name, "cost (G MAC energies)")}
+    cost = {"resnet152": "energy (mJ)", "lstm_gnmt": "cost (M MAC)"}
+    assert labels["energy"] == {cost.get(name, "cost (G MAC)")}
     assert "PEs busy (% of time)" in labels["time"]
     for label in labels["time"] - {"PEs busy (% of time)"} | labels["pipeline"]:
         assert label.startswith("time (")
