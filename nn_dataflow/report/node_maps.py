@@ -25,6 +25,7 @@ Point = tuple[float, float]  # x, y
 AT_MEMORY = -1  # in the place of a group
 READ, WRITE, PASS = "from memory", "to memory", "between groups"
 
+MOST_SHOWN = 64  # nodes in a row, for them to be told apart
 _MEMORY_SIDE = 0.6  # of the square that is a memory node
 _OUTSIDE = 1.0  # how far memory at the border is from the node that it is at
 _MOST_OUTSIDE = 8  # memory nodes that are drawn outside of the array
@@ -123,6 +124,11 @@ class Board(NamedTuple):
     def memory_side(self) -> float:
         """Side of the square that is a memory node."""
         return _MEMORY_SIDE / 2 if self.inside else _MEMORY_SIDE
+
+    @property
+    def shown_memory(self) -> tuple[Point, ...]:
+        """Memory nodes that are large enough to be seen."""
+        return self.memory if len(self.memory) <= MOST_SHOWN**2 else ()
 
     def arrows(self, one: NodeMap, clear: float) -> list[Arrow]:
         """Return the flows of a map as arrows.

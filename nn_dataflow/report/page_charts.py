@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from nn_dataflow.tools.table_text import shorten
 
 from .layer_rows import KINDS
-from .node_maps import PASS, READ, WRITE, numbers_text
+from .node_maps import MOST_SHOWN, PASS, READ, WRITE, numbers_text
 from .palette import GROUP_FILLS
 from .roofline import along, frame_of, label_places, log_ticks, roof_line
 
@@ -36,7 +36,6 @@ _STEP = 2.5  # along lines that names must not cover
 _CLASSES = {READ: "read", WRITE: "write", PASS: "pass"}
 _CLEAR = 0.34
 _MAP_SIZE = 220.0
-_MOST_GRID = 64  # nodes in a row, for the lines between them
 
 
 class Bar(NamedTuple):
@@ -218,8 +217,8 @@ def _map_drawing(board: Board, one: NodeMap) -> MapDrawing:
         f"segment{'s' if several else ''} {numbers_text(one.segments)}",
         groups,
         captions,
-        pen.grid([part for part in board.nodes if max(part.rows, part.columns) <= _MOST_GRID]),
-        [pen.at((x - side / 2, y - side / 2)) for x, y in board.memory],
+        pen.grid([part for part in board.nodes if max(part.rows, part.columns) <= MOST_SHOWN]),
+        [pen.at((x - side / 2, y - side / 2)) for x, y in board.shown_memory],
         pen.of(side),
         [pen.arrow(arrow, 0.05 * size) for arrow in board.arrows(one, clear)],
         pen.of(0.8 * clear),

@@ -33,6 +33,7 @@ _STYLE = {
     "font.size": 7.5,
     "hatch.linewidth": 0.5,
     "axes.linewidth": 0.6,
+    "text.parse_math": False,  # names are names
     "svg.hashsalt": "nn_dataflow",  # names of parts would be drawn by chance
 }
 _DPI = 150

@@ -162,7 +162,7 @@ def label_places(
     Examples
     --------
     >>> label_places([(5, 5), (5.5, 5), (90, 5)], [(20, 2)] * 3, (0, 0, 100, 10), 1)
-    [None, (7.3, 4.0), (68.2, 4.0)]
+    [(6.8, 4.0), (7.3, 6.8), (68.2, 4.0)]
     """
     middles = np.array(points, dtype=float).reshape(-1, 2)
     taken = np.column_stack([middles - radius, middles + radius])

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from nn_dataflow.errors import require
 
 from .layer_rows import KINDS
-from .node_maps import PASS, READ, WRITE, numbers_text
+from .node_maps import MOST_SHOWN, PASS, READ, WRITE, numbers_text
 from .palette import INK, KIND_COLOURS, group_fill
 from .roofline import along, frame_of, label_places, log_ticks, roof_line
 from .titles import set_title
@@ -34,7 +34,6 @@ _MAP_SIZE = 2.5  # inches
 _LINE = 0.14
 _CAPTION_WIDTH = 40  # letters
 _MOST_LINES = 7
-_MOST_GRID = 64  # nodes in a row, for the lines between them
 _CLEAR = 0.34
 # Dashes, colour and width.
 _ARROWS = {READ: ("-", INK, 1.4), WRITE: ("--", INK, 1.4), PASS: ("-", "#7a0177", 2.2)}
@@ -152,6 +151,7 @@ def _name_points(figure: Any, axis: Any, contents: Contents, frame: Frame) -> No
 
 def _draw_map(axis: Any, board: Board, one: NodeMap) -> None:
     patches = require("matplotlib.patches", "matplotlib", "drawing", "plot")
+    collections = require("matplotlib.collections", "matplotlib", "drawing", "plot")
     left, top, right, bottom = board.extent
     axis.set(xlim=(left, right), ylim=(bottom, top), aspect="equal")
     axis.set_axis_off()
@@ -170,22 +170,17 @@ def _draw_map(axis: Any, board: Board, one: NodeMap) -> None:
                 )
             )
     for high, wide, row, column in board.nodes:
-        if max(high, wide) <= _MOST_GRID:
+        if max(high, wide) <= MOST_SHOWN:
             _grid(axis, row - 0.5, column - 0.5, high, wide)
     size = right - left
     clear = max(_CLEAR, 0.05 * size)
-    for x, y in board.memory:
-        side = board.memory_side
-        axis.add_patch(
-            patches.Rectangle(
-                (x - side / 2, y - side / 2),
-                side,
-                side,
-                facecolor="#333333",
-                edgecolor="white",
-                linewidth=0.4,
-            )
-        )
+    half = board.memory_side / 2
+    squares = [
+        [(x - half, y - half), (x + half, y - half), (x + half, y + half), (x - half, y + half)]
+        for x, y in board.shown_memory
+    ]
+    style = {"facecolor": "#333333", "edgecolor": "white", "linewidth": 0.4}
+    axis.add_collection(collections.PolyCollection(squares, **style), autolim=False)
     for arrow in board.arrows(one, clear):
         _draw_arrow(axis, arrow, size)
     for group in range(len(one.groups)):

@@ -208,13 +208,25 @@ def test_memory_under_a_group_of_one_node():
     assert math.dist(read.end, (2, 2)) == pytest.approx(0.1)
 
 
+def board_with(**regions):
+    """The board of a machine with other nodes."""
+    searched = result("vgg_net")
+    problem = searched.problem
+    machine = problem.machine._replace(resource=problem.machine.resource._replace(**regions))
+    return board_of(searched._replace(problem=problem._replace(machine=machine)))
+
+
 def test_memory_inside_of_the_array():
     region = NodeRegion(PhyDim2(1, 1), PhyDim2(1, 1), type=NodeRegion.DRAM)
-    problem = result("vgg_net").problem
-    resource = problem.machine.resource._replace(dram_region=region)
-    machine = problem.machine._replace(resource=resource)
-    board = board_of(result("vgg_net")._replace(problem=problem._replace(machine=machine)))
+    board = board_with(dram_region=region)
     assert (board.inside, board.memory) == (True, ((1, 1),))
+
+
+def test_memory_nodes_too_many_to_be_told_apart():
+    nodes = NodeRegion(PhyDim2(64, 128), PhyDim2(0, 0), type=NodeRegion.PROC)
+    board = board_with(proc_region=nodes, dram_region=nodes._replace(type=NodeRegion.DRAM))
+    assert (len(board.memory), board.shown_memory) == (64 * 128, ())
+    assert board.extent == (-0.5, -0.5, 127.5, 63.5)
 
 
 @pytest.mark.parametrize(

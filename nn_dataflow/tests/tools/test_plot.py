@@ -154,6 +154,22 @@ def test_bars_of_the_pipeline_are_the_times():
     assert rest == []
 
 
+def test_costs_of_zero():
+    """There are no bars, and nothing is divided by them."""
+    free = found("mlp_s --op-cost 0 --hier-cost 0 0 0 0 --hop-cost 0 -p 1")
+    figure = dict(plot.figures(free))["energy"]
+    assert all(bars(collection) == [] for axis in figure.axes for collection in axis.collections)
+
+
+def test_names_are_no_formulas():
+    plain = found("mlp_s -p 1")
+    strange = plain._replace(problem=plain.problem._replace(net=r"a$\frac$b$"))
+    for _, figure in plot.figures(strange):
+        renderer = TextRenderer(figure)
+        figure.draw(renderer)
+        assert r"a$\frac$b$" in "".join(text for text, _ in renderer.texts)
+
+
 def test_files(files):
     assert [*files] == [f"{name}.{suffix}" for name in PICTURES for suffix in ("svg", "png")]
     for name, contents in files.items():
