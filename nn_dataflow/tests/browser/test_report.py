@@ -167,7 +167,7 @@ def test_a_layer_leads_to_its_loop_nest(open_page):
     assert nest.get_attribute("open") is None
     assert not nest.locator("pre").is_visible()
     page.locator("#layer-table tbody a").nth(3).click()
-    assert nest.locator("pre").is_visible()
+    nest.locator("pre").wait_for(state="visible", timeout=10_000)
     assert nest.locator("pre").text_content() == explain(result(NAME).best, name)
     assert nest.evaluate("nest => nest.getBoundingClientRect().top < innerHeight")
 
