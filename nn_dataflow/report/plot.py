@@ -41,11 +41,11 @@ _DPI = 150
 
 def figures(result: SearchResult) -> Iterator[tuple[str, Any]]:
     """Yield the name of each picture and its figure of matplotlib."""
-    matplotlib = require("matplotlib", "matplotlib", "drawing", "plot")
+    style = require("matplotlib.style", "matplotlib", "drawing", "plot")
     contents = contents_of(result)
     for name, draw in PICTURES.items():
-        # Defaults of matplotlib, whatever the user's settings are.
-        with matplotlib.rc_context({**matplotlib.rcParamsDefault, **_STYLE}):
+        # Defaults of matplotlib, whatever the user's settings are, which come back.
+        with style.context(["default", _STYLE]):
             yield name, draw(contents)
 
 

@@ -4,6 +4,7 @@
 import xml.etree.ElementTree as ET
 from functools import lru_cache
 
+import matplotlib as mpl
 import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import RendererAgg
@@ -179,5 +180,8 @@ def test_files(files):
             assert ET.fromstring(contents).tag == f"{SVG}svg"
 
 
-def test_same_result_same_files(files):
-    assert dict(plot.files(found("mlp_s -p 1"))) == files
+def test_same_result_same_files_whatever_the_user_has_set(files):
+    with mpl.rc_context({"font.size": 30, "axes.facecolor": "red"}):
+        before = dict(mpl.rcParams)
+        assert dict(plot.files(found("mlp_s -p 1"))) == files
+        assert dict(mpl.rcParams) == before
