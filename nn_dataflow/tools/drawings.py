@@ -73,10 +73,3 @@ class Drawings:
 
             version = get_version(with_local=True)
             self._file.save(render(result, version, self._command))
-
-
-def wanted(plot: str | None, report: str | None, command: Sequence[str]) -> Drawings | None:
-    """Return what is wanted, or None if that is nothing; see `Drawings`."""
-    if plot is None and report is None:
-        return None
-    return Drawings(plot, report, command)

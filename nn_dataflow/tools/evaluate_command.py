@@ -19,7 +19,6 @@ from nn_dataflow.nns import import_network
 from nn_dataflow.version import get_version
 
 from .argument_checks import OneLineParser, Refused
-from .drawings import wanted
 from .exit_status import NoDataflow
 from .result_json import record
 from .result_output import ResultOutput
@@ -74,7 +73,9 @@ def run(argv: Sequence[str]) -> None:
         given.output,
         json=given.json,
         layers=given.explain,
-        drawings=wanted(given.plot, given.report, [*PROG.split(), *argv]),
+        plot=given.plot,
+        report=given.report,
+        command=[*PROG.split(), *argv],
     )
     stored = read_result(given.result)
     result = evaluated(given.result, stored, given.arch, given.net)

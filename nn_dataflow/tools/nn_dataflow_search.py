@@ -71,14 +71,15 @@ def run(arguments: Arguments) -> None:
     OutputError
         If the result cannot be written.
     """
-    from nn_dataflow.tools.drawings import wanted  # noqa: PLC0415
     from nn_dataflow.tools.result_output import ResultOutput  # noqa: PLC0415
 
     output = ResultOutput(
         arguments.output,
         json=arguments.json,
         layers=arguments.explain,
-        drawings=wanted(arguments.plot, arguments.report, [PROG, *arguments.words]),
+        plot=arguments.plot,
+        report=arguments.report,
+        command=[PROG, *arguments.words],
     )
     problem = describe(arguments)
     output.check_layers(problem.net, problem.network)

@@ -3,7 +3,7 @@
 
 Decides which of them is wanted (docs/model/search.md sections 7 and 7.2), before any work is done;
 and where the loop nests of layers go, which take the place of JSON on standard output. Pictures
-and a report are made beside all that (`drawings`).
+and a report are made beside all that (docs/report.md section 1).
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
     from nn_dataflow.core.network import Network
 
-    from .drawings import Drawings
     from .search_result import SearchResult
 
 
@@ -34,8 +33,10 @@ class ResultOutput:
         Whether standard output gets JSON, also on a terminal.
     layers : sequence of str
         Layers whose loop nests are wanted.
-    drawings : Drawings or None
-        Pictures and the report that are wanted.
+    plot, report : str or None
+        Folder that gets pictures, and file that gets a report.
+    command : sequence of str
+        The command line, for the report.
 
     Raises
     ------
@@ -49,17 +50,23 @@ class ResultOutput:
         *,
         json: bool,
         layers: Sequence[str] = (),
-        drawings: Drawings | None = None,
+        plot: str | None = None,
+        report: str | None = None,
+        command: Sequence[str] = (),
     ) -> None:
         if json and layers:
             raise Refused("--explain: must not be given with --json; use --output FILE for JSON")
         self._layers = layers
-        self._drawings = drawings
+        self._drawings = None
         self._file = None
         if output is not None:
             from .output_file import OutputFile  # noqa: PLC0415
 
             self._file = OutputFile(output)
+        if plot is not None or report is not None:
+            from .drawings import Drawings  # noqa: PLC0415
+
+            self._drawings = Drawings(plot, report, command)
         is_terminal = sys.stdout is not None and sys.stdout.isatty()
         self._table_wanted = is_terminal and not json
         self._json_wanted = json or not (is_terminal or self._file or layers)
