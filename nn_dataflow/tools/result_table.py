@@ -338,7 +338,7 @@ def proof(result: SearchResult) -> tuple[str, ...]:
     """Say how good the result is proven to be."""
     proven = result.certificate
     if proven is None:
-        return ("none: a stored schedule was evaluated, nothing was searched",)
+        return ("a stored schedule was evaluated, nothing was searched",)
     what = {"e": "cost", "d": "time"}.get(result.options.opt_goal, "cost x time")
     if proven.is_optimal:
         return (f"no schedule of the stated space has less {what}",)
