@@ -73,7 +73,14 @@ def run(arguments: Arguments) -> None:
     """
     from nn_dataflow.tools.result_output import ResultOutput  # noqa: PLC0415
 
-    output = ResultOutput(arguments.output, json=arguments.json, layers=arguments.explain)
+    output = ResultOutput(
+        arguments.output,
+        json=arguments.json,
+        layers=arguments.explain,
+        plot=arguments.plot,
+        report=arguments.report,
+        command=[PROG, *arguments.words],
+    )
     problem = describe(arguments)
     output.check_layers(problem.net, problem.network)
     result = search(arguments, problem)

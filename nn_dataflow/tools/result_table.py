@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from .search_result import SearchResult
     from .segments import Segment
 
-_GOALS = {"e": "energy (cost)", "d": "delay (time)", "ed": "energy x delay (cost x time)"}
+GOALS = {"e": "energy (cost)", "d": "delay (time)", "ed": "energy x delay (cost x time)"}
 _MEMORIES = {CORNERS: "at the 4 corners", EVERY_NODE: "at every node"}
 _PARTS = ("OUTP", "OFMP", "BATP", "INPP")
 
@@ -90,7 +90,20 @@ def render(result: SearchResult, width: int) -> str:
     return "\n".join(texts)
 
 
+def title(result: SearchResult) -> str:
+    """Say what was searched for, in one line."""
+    problem = result.problem
+    goal = GOALS[result.options.opt_goal]
+    return f"{problem.net}, batch {problem.batch}, goal: least {goal}"
+
+
 def _heading(result: SearchResult, width: int) -> list[str]:
+    facts = problem_facts(result)
+    return [title(result), *(line for key in facts for line in flow(key, facts[key], width))]
+
+
+def problem_facts(result: SearchResult) -> dict[str, list[str]]:
+    """Return what is told of machine, costs and options, by these names."""
     problem, resource, options = result.problem, result.resource, result.options
     word = problem.machine.word
     gbuf, regf = resource.size_gbuf, resource.size_regf
@@ -142,12 +155,7 @@ def _heading(result: SearchResult, width: int) -> list[str]:
     if options.hw_gbuf_sharing:
         told.append("nodes share GBUF and forward data")
     told += _pipelines(options)
-    return [
-        f"{problem.net}, batch {problem.batch}, goal: least {_GOALS[options.opt_goal]}",
-        *flow("machine", machine, width),
-        *flow("costs", costs, width),
-        *flow("options", told, width),
-    ]
+    return {"machine": machine, "costs": costs, "options": told}
 
 
 def _memory(machine: Machine) -> str:
@@ -237,19 +245,14 @@ def _notes(result: SearchResult, marks: Marks) -> list[str]:
 
 
 def _number_columns(result: SearchResult) -> list[Column]:
-    best, resource = result.best, result.resource
+    best = result.best
     layers = list(best.items())
-    pes = resource.dim_array.size()
-    busy_pes = [
-        100 * layer.total_ops / (layer.total_time * layer.num_nodes * pes) for _, layer in layers
-    ]
-    all_pes = pes * resource.proc_region.dim.size()
-    busy_pes.append(100 * best.total_ops / (best.total_time * all_pes))
+    busy_pes = [result.busy_pes(layer) for layer in (*best.values(), None)]
     columns = [
         Column("layer", "", [*(shorten(name) for name, _ in layers), "total"], left=True),
         scaled("cost", "units", [layer.total_cost for _, layer in layers], best.total_cost),
         scaled("time", "cycles", [layer.total_time for _, layer in layers], best.total_time),
-        Column("PEs busy", "% of time", [f"{percent:.1f}" for percent in busy_pes]),
+        Column("PEs busy", "% of time", [f"{100 * share:.1f}" for share in busy_pes]),
     ]
     for level, title in ((0, "DRAM"), (1, "GBUF")):
         accesses = [layer.total_accesses[level] for _, layer in layers]
@@ -327,16 +330,17 @@ def _effort(result: SearchResult, width: int) -> list[str]:
         if count or not name.startswith(("segments", "combinations"))
     ]
     return [
-        *flow("proof", _proof(result), width),
+        *flow("proof", proof(result), width),
         *flow("search", search, width),
         *flow("effort", effort, width),
     ]
 
 
-def _proof(result: SearchResult) -> tuple[str, ...]:
+def proof(result: SearchResult) -> tuple[str, ...]:
     """Say how good the result is proven to be."""
     proven = result.certificate
-    assert proven is not None  # something was searched
+    if proven is None:
+        return ("a stored schedule was evaluated, nothing was searched",)
     what = {"e": "cost", "d": "time"}.get(result.options.opt_goal, "cost x time")
     if proven.is_optimal:
         return (f"no schedule of the stated space has less {what}",)

@@ -109,6 +109,9 @@ class Arguments(NamedTuple):
     json: bool
     output: str | None
     explain: tuple[str, ...]
+    plot: str | None
+    report: str | None
+    words: tuple[str, ...]  # as given
     debug: bool
 
 
@@ -179,6 +182,9 @@ def parse_arguments(argv: Sequence[str]) -> Arguments:
         json=given.json,
         output=given.output,
         explain=tuple(given.explain or ()),
+        plot=given.plot,
+        report=given.report,
+        words=tuple(argv),
         debug=given.debug,
     )
 

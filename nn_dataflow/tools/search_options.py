@@ -21,6 +21,8 @@ INTERLAYER = "--interlayer-partition"
 SAVE_WRITEBACK = "--enable-save-writeback"
 TIME_OVERHEAD = "--layer-pipeline-time-overhead"
 MAX_DEGREE = "--layer-pipeline-max-degree"
+PLOT_HELP = "draw energy, time, roofline, nodes and pipeline as SVG and PNG into this folder"
+REPORT_HELP = "write a report with all of these, one HTML file"
 
 
 class Spec(NamedTuple):
@@ -177,6 +179,8 @@ OPTIONS = {
             default_text="none",
             action="append",
         ),
+        Spec("--plot", PLOT_HELP, "DIR", default_text="none"),
+        Spec("--report", REPORT_HELP, "FILE", default_text="none"),
         Spec("-v --verbose", "say on standard error what is being searched"),
         Spec("--debug", "show where in the program an error arose"),
     ),
