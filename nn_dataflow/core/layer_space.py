@@ -9,6 +9,7 @@ all data layouts. A layer depends on its neighbours only through the hops of its
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -26,6 +27,7 @@ from .partition_scheme import PartitionScheme
 from .places import distinct_places, fmap_range, is_single_place
 from .ranking import exceeds, goal_keys, goal_order
 from .search_effort import SearchEffort
+from .workers import SMALL_CHUNK
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from .mapping_space import MappingSpace, Setting
     from .partition_array import PartitionArray
     from .placement import Placement
+    from .workers import Workers
 
     Ints = NDArray[np.int64]
     Floats = NDArray[np.floating[Any]]
@@ -315,20 +318,27 @@ class LayerSpace:
         return np.array(list(first.values()), dtype=np.int64)
 
     def best(
-        self, ifmap_hops: Floats, hop_costs: HopCosts, goal: str, num: int
+        self,
+        ifmap_hops: Floats,
+        hop_costs: HopCosts,
+        goal: str,
+        num: int,
+        workers: Workers | None = None,
     ) -> tuple[Choices, Floats]:
         """The `num` best schedules under a goal, best first, and their energies.
 
         Array mappings are searched in the order of their bounds, until the next bound exceeds
-        what was found.
+        what was found; `workers` of several processes search some of them ahead.
         """
         bounds = self.bounds(np.arange(len(self.row_part)), self.row_bound, self.row_time)
         keys = goal_keys(self.energy(bounds, ifmap_hops), bounds.time, goal)
         found = self._no_choices
         energy = found.base
         done = set()
-        for index in np.lexsort(keys[::-1]).tolist():
-            mapping = int(self.row_mapping[bounds.row[index]])
+        order = np.lexsort(keys[::-1])
+        mapping_of = self.row_mapping[bounds.row]
+        for place, index in enumerate(order.tolist()):
+            mapping = int(mapping_of[index])
             if mapping in done:
                 continue
             if len(energy) >= num:
@@ -336,14 +346,29 @@ class LayerSpace:
                 if exceeds([key[index] for key in keys], [float(key[0]) for key in worst]):
                     break
             done.add(mapping)
+            if workers is not None:
+                self._search_ahead(mapping_of[order[place:]], hop_costs, workers)
             rows = np.flatnonzero(self.row_mapping == mapping)
             more = self.searched(rows, self.mappings[mapping], self._points(mapping, hop_costs))
             both = join([found, more])
             both = take(both, np.lexsort((both.point, both.row)))
             energy = self.energy(both, ifmap_hops)
-            order = self._distinct(both, goal_order(energy, both.time, goal), hop_costs)[:num]
-            found, energy = take(both, order), energy[order]
+            best = self._distinct(both, goal_order(energy, both.time, goal), hop_costs)[:num]
+            found, energy = take(both, best), energy[best]
         return found, energy
+
+    def _search_ahead(self, mappings: Ints, hop_costs: HopCosts, workers: Workers) -> None:
+        """Unless the first of some array mappings is known, search it with some of the others."""
+        if not workers.num_ahead or self.mappings[mappings[0]].knows(hop_costs[mappings[0]]):
+            return
+        unknown = (
+            number
+            for number in dict.fromkeys(mappings.tolist())
+            if not self.mappings[number].knows(hop_costs[number])
+        )
+        ahead = itertools.islice(unknown, workers.num_ahead)
+        jobs = [(self.mappings[number], hop_costs[number], self.effort) for number in ahead]
+        workers.search(jobs, SMALL_CHUNK)
 
     def ofmap_places(self) -> tuple[Ints, PartitionArray]:
         """Where the ofmaps can lie: the number of the place per partition, and a scheme of each.

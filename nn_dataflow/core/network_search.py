@@ -313,7 +313,7 @@ class NetworkSearch:
         """The best schedules of a layer by itself, from given places of its producers."""
         step = self.steps[number]
         hops = step.ifmap_hops(state.tolist())
-        return step.space.best(hops, step.hop_costs, self.goal, self.num)
+        return step.space.best(hops, step.hop_costs, self.goal, self.num, self.workers)
 
     def _kept_choices(self, number: int, state: Ints) -> tuple[Choices, Floats]:
         """All schedules of a layer that may be within the limit, as far as they are known."""

@@ -26,8 +26,10 @@ if TYPE_CHECKING:
 # Searches, in all, for which processes of our own are started: some tenths of a second of work.
 MIN_JOBS = 256
 
-# Searches that go to another process together: some milliseconds of work.
+# Searches that go to another process together: some milliseconds of work. Fewer where those behind
+# may turn out not to be needed.
 CHUNK = 16
+SMALL_CHUNK = 2
 
 
 class Workers:
@@ -55,20 +57,26 @@ class Workers:
             self._own.shutdown(cancel_futures=True)
             self._own = None
 
-    def search(self, jobs: Iterable[Job]) -> int:
+    @property
+    def num_ahead(self) -> int:
+        """Searches worth doing before it is known whether they are needed; 0 without processes."""
+        return 0 if self.num_processes < 2 else 2 * SMALL_CHUNK * self.num_processes
+
+    def search(self, jobs: Iterable[Job], chunk: int = CHUNK) -> int:
         """Search array mappings, given with hop costs and the effort that they count for.
 
-        Returns how many there were, equal ones counted once.
+        So many of them as are a `chunk` go to a process together. Returns how many there were,
+        equal ones counted once.
         """
         jobs = list({job[:2]: job for job in jobs}.values())
         self._num_asked += len(jobs)
         executor = self._executor()
-        if executor is None or len(jobs) < CHUNK:
+        if executor is None or len(jobs) <= chunk:
             for mapping, hop_costs, effort in jobs:
                 mapping.points(hop_costs, effort)
             return len(jobs)
         tasks = [mapping.job(hop_costs) for mapping, hop_costs, _ in jobs]
-        chunks = [tasks[i : i + CHUNK] for i in range(0, len(tasks), CHUNK)]
+        chunks = [tasks[i : i + chunk] for i in range(0, len(tasks), chunk)]
         with warnings.catch_warnings():
             # Threads of linear algebra libraries, which take no part, make fork warn.
             warnings.filterwarnings("ignore", message=".*fork.*", category=DeprecationWarning)

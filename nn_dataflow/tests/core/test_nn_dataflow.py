@@ -380,3 +380,16 @@ def test_ranked_by_the_goal():
             for which in (goal, other)
         )
         assert own <= theirs or rs.close(own, theirs)
+
+
+def test_searching_ahead_changes_nothing(monkeypatch):
+    """Array mappings are searched before it is known whether they are needed."""
+    monkeypatch.setattr(workers, "MIN_JOBS", 1)
+    for goal in GOALS:
+        options = OPTIONS._replace(opt_goal=goal)
+        one, both = dataflow_of(), dataflow_of()
+        alone, _ = one.schedule_search(options)
+        together, _ = both.schedule_search(options._replace(nprocesses=2))
+        assert digest(alone) == digest(together)
+        searched = one.effort.mappings_searched, both.effort.mappings_searched
+        assert searched[0] <= searched[1]
