@@ -60,14 +60,16 @@ class Workers:
     @property
     def num_ahead(self) -> int:
         """Searches worth doing before it is known whether they are needed; 0 without processes."""
-        return 0 if self.num_processes < 2 else 2 * SMALL_CHUNK * self.num_processes
+        alone = self.executor is None and self.num_processes < 2
+        return 0 if alone else 2 * SMALL_CHUNK * max(2, self.num_processes)
 
-    def search(self, jobs: Iterable[Job], chunk: int = CHUNK) -> int:
+    def search(self, jobs: Iterable[Job], chunk: int | None = None) -> int:
         """Search array mappings, given with hop costs and the effort that they count for.
 
-        So many of them as are a `chunk` go to a process together. Returns how many there were,
-        equal ones counted once.
+        So many of them as are a `chunk` (by default `CHUNK`) go to a process together. Returns how
+        many there were, equal ones counted once.
         """
+        chunk = chunk or CHUNK
         jobs = list({job[:2]: job for job in jobs}.values())
         self._num_asked += len(jobs)
         executor = self._executor()
