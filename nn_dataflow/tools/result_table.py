@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 from nn_dataflow.machines.spec import CORNERS, EVERY_NODE
 from nn_dataflow.machines.units import ENERGY_UNITS
 
+from .layer_figures import busy_percent, limit_of
 from .segment_table import Marks, segment_tables
 from .segments import segments_of
+from .share_table import share_table
 from .table_text import Column, alone, flow, join, scale, scaled, shorten, wrap
 
 if TYPE_CHECKING:
@@ -31,10 +33,13 @@ _MEMORIES = {CORNERS: "at the 4 corners", EVERY_NODE: "at every node"}
 _PARTS = ("OUTP", "OFMP", "BATP", "INPP")
 
 
-_BUSY_NOTE = "PEs busy: operations / (time x nodes x PEs per node)"
+_BUSY_NOTE = (
+    "PEs busy: operations / (time x nodes x PEs per node); time limit: the longest of the times in "
+    "PEs, on the bus to them and in DRAM"
+)
 _OWN_NODES_NOTE = (
-    f"{_BUSY_NOTE}, of a layer with its own time and nodes, in total with the time of the segments "
-    "and all nodes"
+    f"{_BUSY_NOTE}; both of a layer with its own time and nodes, in total with the time of the "
+    "segments and all nodes"
 )
 _SEGMENT_NOTE = (
     "seg.: segment.group; the groups of a segment run side by side on nodes of their own, the "
@@ -81,6 +86,7 @@ def render(result: SearchResult, width: int) -> str:
     blocks = [
         _heading(result, width),
         _layers(result, segments, width),
+        share_table(result, segments, width),
         segment_tables(result, segments, width),
         _totals(result, width),
         _breakdown(result),
@@ -238,23 +244,25 @@ def _number_columns(result: SearchResult) -> list[Column]:
     best, resource = result.best, result.resource
     layers = list(best.items())
     pes = resource.dim_array.size()
-    busy_pes = [
-        100 * layer.total_ops / (layer.total_time * layer.num_nodes * pes) for _, layer in layers
-    ]
     all_pes = pes * resource.proc_region.dim.size()
-    busy_pes.append(100 * best.total_ops / (best.total_time * all_pes))
+    busy_pes = [
+        *(
+            busy_percent(layer.total_ops, layer.total_time, layer.num_nodes * pes)
+            for _, layer in layers
+        ),
+        busy_percent(best.total_ops, best.total_time, all_pes),
+    ]
+    limits = [limit_of(layer.scheme) for _, layer in layers]
     columns = [
         Column("layer", "", [*(shorten(name) for name, _ in layers), "total"], left=True),
         scaled("cost", "units", [layer.total_cost for _, layer in layers], best.total_cost),
         scaled("time", "cycles", [layer.total_time for _, layer in layers], best.total_time),
         Column("PEs busy", "% of time", [f"{percent:.1f}" for percent in busy_pes]),
+        Column("time", "limit", [*limits, ""], left=True),
     ]
     for level, title in ((0, "DRAM"), (1, "GBUF")):
         accesses = [layer.total_accesses[level] for _, layer in layers]
         columns.append(scaled(title, "words", accesses, best.total_accesses[level]))
-    limits = [_limit(layer.scheme) for _, layer in layers]
-    if set(limits) != {"PEs"}:
-        columns.insert(4, Column("time", "limit", [*limits, ""], left=True))
     return columns
 
 
@@ -355,12 +363,6 @@ def _kilobytes(bits: float) -> str:
 
 def _rate(words: float) -> str:
     return "unlimited" if words == math.inf else f"{words:g} words/cycle"
-
-
-def _limit(scheme: Any) -> str:
-    """Name what the time of a layer comes from: its PEs, the bus to the PEs, or DRAM."""
-    times = (scheme["proc_time"], scheme["bus_time"], scheme["dram_time"])
-    return ("PEs", "bus", "DRAM")[times.index(max(times))]
 
 
 def _partition(part: Any) -> str:

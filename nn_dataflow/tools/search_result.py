@@ -10,6 +10,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, NamedTuple
 
+from .layer_figures import Component, components
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -22,15 +24,6 @@ if TYPE_CHECKING:
     from nn_dataflow.machines.spec import Machine
 
 LARGEST_DIFFERENCE = 1e-6
-
-
-class Component(NamedTuple):
-    """A part of the total cost: how many events of a kind, and their cost."""
-
-    name: str
-    unit: str
-    amount: float
-    cost: float
 
 
 class Problem(NamedTuple):
@@ -94,23 +87,7 @@ class SearchResult(NamedTuple):
             If they do not sum to the total cost, which is an error of the program.
         """
         best = self.best
-        levels = ("DRAM", "GBUF", "PE array", "register files")
-        parts = [
-            Component("operations", "ops", best.total_ops, best.total_ops * self.cost.mac_op),
-            *(
-                Component(level, "words", words, words * cost)
-                for level, words, cost in zip(
-                    levels, best.total_accesses, self.cost.mem_hier, strict=True
-                )
-            ),
-            Component(
-                "hops between nodes",
-                "word-hops",
-                best.total_noc_hops,
-                best.total_noc_hops * self.cost.noc_hop,
-            ),
-            Component("static", "cycles", best.total_time, best.total_time * self.cost.idl_unit),
-        ]
+        parts = components(best, self.cost, best.total_time)
         total = math.fsum(part.cost for part in parts)
         if not math.isclose(total, best.total_cost, rel_tol=LARGEST_DIFFERENCE):
             raise ArithmeticError(
