@@ -60,6 +60,14 @@ class Choices(NamedTuple):
     point: Ints  # (n,) which scheme of it, -1 for a bound on all of them
 
 
+class Others(NamedTuple):
+    """What all else of a schedule costs while one layer is scheduled anew."""
+
+    rows: Ints  # which partitions and array mappings of the layer are looked at
+    cost: Floats  # (partitions,) energy of all else if the layer is split so
+    time: float  # cycles of all else
+
+
 class LayerSpace:
     """All schedules of one layer on one machine.
 
@@ -315,35 +323,50 @@ class LayerSpace:
         return np.array(list(first.values()), dtype=np.int64)
 
     def best(
-        self, ifmap_hops: Floats, hop_costs: HopCosts, goal: str, num: int
+        self,
+        ifmap_hops: Floats,
+        hop_costs: HopCosts,
+        goal: str,
+        num: int,
+        others: Others | None = None,
     ) -> tuple[Choices, Floats]:
         """The `num` best schedules under a goal, best first, and their energies.
 
         Array mappings are searched in the order of their bounds, until the next bound exceeds
-        what was found.
+        what was found. With `others`, energies and times are those of all together.
         """
-        bounds = self.bounds(np.arange(len(self.row_part)), self.row_bound, self.row_time)
-        keys = goal_keys(self.energy(bounds, ifmap_hops), bounds.time, goal)
+        if others is None:
+            every = np.arange(len(self.row_part))
+            others = Others(every, np.zeros(len(self.parts)), 0)
+        bounds = self.bounds(others.rows, self.row_bound, self.row_time)
+        keys = goal_keys(*self._together(bounds, ifmap_hops, others), goal)
         found = self._no_choices
-        energy = found.base
+        energy = time = found.base
         done = set()
         for index in np.lexsort(keys[::-1]).tolist():
             mapping = int(self.row_mapping[bounds.row[index]])
             if mapping in done:
                 continue
             if len(energy) >= num:
-                worst = goal_keys(energy[-1:], found.time[-1:], goal)
+                worst = goal_keys(energy[-1:], time[-1:], goal)
                 if exceeds([key[index] for key in keys], [float(key[0]) for key in worst]):
                     break
             done.add(mapping)
-            rows = np.flatnonzero(self.row_mapping == mapping)
+            rows = others.rows[self.row_mapping[others.rows] == mapping]
             more = self.searched(rows, self.mappings[mapping], self._points(mapping, hop_costs))
             both = join([found, more])
             both = take(both, np.lexsort((both.point, both.row)))
-            energy = self.energy(both, ifmap_hops)
-            order = self._distinct(both, goal_order(energy, both.time, goal), hop_costs)[:num]
-            found, energy = take(both, order), energy[order]
+            energy, time = self._together(both, ifmap_hops, others)
+            order = self._distinct(both, goal_order(energy, time, goal), hop_costs)[:num]
+            found, energy, time = take(both, order), energy[order], time[order]
         return found, energy
+
+    def _together(
+        self, choices: Choices, ifmap_hops: Floats, others: Others
+    ) -> tuple[Floats, NDArray[Any]]:
+        """Energy and time of schedules and of all else."""
+        energy = self.energy(choices, ifmap_hops) + others.cost[self.row_part[choices.row]]
+        return energy, choices.time + others.time
 
     def ofmap_places(self) -> tuple[Ints, PartitionArray]:
         """Where the ofmaps can lie: the number of the place per partition, and a scheme of each.

@@ -268,12 +268,12 @@ def _number_columns(result: SearchResult) -> list[Column]:
 
 def _text_columns(result: SearchResult) -> list[Column]:
     schemes = [layer.scheme for _, layer in result.best.items()]
-    parts = [_partition(scheme["part"]) for scheme in schemes]
+    parts = [partition_text(scheme["part"]) for scheme in schemes]
     columns = [Column("partition", "nodes", [*parts, ""], left=True)]
     for title, key in (("I", "ti"), ("O", "to"), ("B", "tb")):
         cells = ["·".join(map(str, scheme[key])) for scheme in schemes]
         columns.append(Column(title, "trips", [*cells, ""], left=True))
-    columns.append(Column("order", "", [*map(_order, schemes), ""], left=True))
+    columns.append(Column("order", "", [*map(order_text, schemes), ""], left=True))
     if result.sharing_hops().amount:
         columns.append(Column("sharing", "nodes", [*map(_sharing, schemes), ""], left=True))
     return columns
@@ -365,12 +365,13 @@ def _rate(words: float) -> str:
     return "unlimited" if words == math.inf else f"{words:g} words/cycle"
 
 
-def _partition(part: Any) -> str:
+def partition_text(part: Any) -> str:
+    """Write which dimensions are split how, outermost first."""
     split = [f"{_PARTS[kind]} {_by(part.pdims[kind])}" for kind in part.order]
     return ", ".join(text for text in split if not text.endswith(" 1x1")) or "-"
 
 
-def _order(scheme: Any) -> str:
+def order_text(scheme: Any) -> str:
     """Write the loops of more than one trip of the two outer levels, outermost first."""
     trips = (scheme["ti"], scheme["to"], scheme["tb"])
     levels = []
