@@ -8,19 +8,33 @@ Decides what limits a layer, how busy its PEs are, and how a cost divides into i
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from nn_dataflow.core.cost import Cost
-    from nn_dataflow.core.nn_dataflow_scheme import NNDataflowScheme
-    from nn_dataflow.core.scheduling_result import SchedulingResult
 
 LIMITS = ("PEs", "bus", "DRAM")
 """What the time of a layer can come from: its PEs, the bus to the PEs, or DRAM."""
 
 LEVELS = ("DRAM", "GBUF", "PE array", "register files")
+
+
+class Figures(Protocol):
+    """What a cost divides into: a layer, or a whole schedule, found or read."""
+
+    @property
+    def total_ops(self) -> float:
+        """Operations."""
+
+    @property
+    def total_accesses(self) -> Sequence[float]:
+        """Words at DRAM, GBUF, PE array and register files."""
+
+    @property
+    def total_noc_hops(self) -> float:
+        """Word-hops."""
 
 
 class Component(NamedTuple):
@@ -60,9 +74,7 @@ def busy_percent(ops: float, time: float, num_pes: int) -> float:
     return 100 * ops / (time * num_pes)
 
 
-def components(
-    figures: NNDataflowScheme | SchedulingResult, cost: Cost, time: float
-) -> list[Component]:
+def components(figures: Figures, cost: Cost, time: float) -> list[Component]:
     """Return the parts of a cost: operations, four memories, hops, static.
 
     Parameters
