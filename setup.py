@@ -26,6 +26,7 @@ EXTRAS = {
     "arch": ARCH,  # machines in YAML; presets and JSON need nothing
     "cosa": COSA,
     "plot": ["matplotlib>=3.7"],  # charts of benchmarks/
+    "pandas": ["pandas>=2"],  # results as data frames
     "test": ["pytest>=8", "pytest-cov>=5", "pytest-xdist>=3.5", "hypothesis>=6.100", *COSA],
     # Fixed to a minor version: a newer one brings new rules, and a clean tree would fail.
     "lint": ["ruff==0.17.*", "mypy==2.4.*"],

@@ -15,9 +15,6 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-# The matrix products of a search are small: threads cost more at start than they save.
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-
 if not __package__:
     # Without pathlib, which is slow to import.
     sys.path.insert(0, os.path.abspath(__file__).rsplit(os.sep, 3)[0])  # noqa: PTH100
@@ -29,6 +26,8 @@ from nn_dataflow.tools.search_arguments import PROG, parse_arguments
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from nn_dataflow.core.network import Network
+    from nn_dataflow.machines.spec import Machine
     from nn_dataflow.tools.search_arguments import Arguments
     from nn_dataflow.tools.search_result import Problem, SearchResult
 
@@ -48,6 +47,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         failed, 130 when interrupted, 141 if the reader of the output went away. Except with 0 and
         141, there is one line on standard error.
     """
+    # The matrix products of a search are small: threads cost more at start than they save.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     arguments = None
     try:
         arguments = parse_arguments(sys.argv[1:] if argv is None else argv)
@@ -92,8 +93,17 @@ def run(arguments: Arguments) -> None:
     output.put(result, record, table)
 
 
-def describe(arguments: Arguments) -> Problem:
+def describe(
+    arguments: Arguments, network: Network | None = None, machine: Machine | None = None
+) -> Problem:
     """Return the search that the arguments ask for, in words and cycles.
+
+    Parameters
+    ----------
+    arguments
+        What is asked for.
+    network, machine
+        In the place of those that the arguments name.
 
     Raises
     ------
@@ -102,14 +112,18 @@ def describe(arguments: Arguments) -> Problem:
     """
     from nn_dataflow.core.option import Option  # noqa: PLC0415
     from nn_dataflow.nns import import_network  # noqa: PLC0415
-    from nn_dataflow.tools.machine_arguments import machine_spec  # noqa: PLC0415
+    from nn_dataflow.tools.machine_arguments import capacities, machine_spec  # noqa: PLC0415
     from nn_dataflow.tools.search_result import Problem  # noqa: PLC0415
 
     try:
-        # What the program of a network prints is no part of the result.
-        with contextlib.redirect_stdout(sys.stderr):
-            network = import_network(arguments.net)
-        machine = machine_spec(arguments).machine()
+        if network is None:
+            # What the program of a network prints is no part of the result.
+            with contextlib.redirect_stdout(sys.stderr):
+                network = import_network(arguments.net)
+        given = ""
+        if machine is None:
+            machine = machine_spec(arguments).machine()
+            given = capacities(arguments)
         options = Option(
             sw_gbuf_bypass=tuple(letter not in arguments.disable_bypass for letter in "fio"),
             sw_solve_loopblocking=arguments.solve_loopblocking,
@@ -130,7 +144,7 @@ def describe(arguments: Arguments) -> Problem:
         )
     except (ImportError, ValueError) as error:
         raise Refused(error) from error
-    return Problem(arguments.net, arguments.batch, network, machine, options)
+    return Problem(arguments.net, arguments.batch, network, machine, options, given)
 
 
 def search(arguments: Arguments, problem: Problem) -> SearchResult:
@@ -172,10 +186,8 @@ def search(arguments: Arguments, problem: Problem) -> SearchResult:
         progress.stop()
     elapsed = time.perf_counter() - begin
     if not tops:
-        from nn_dataflow.tools.machine_arguments import capacities  # noqa: PLC0415
-
-        given = capacities(arguments)
-        raise NoDataflow(f"no valid dataflow for {arguments.net}: {nnd.failure} ({given})")
+        given = f" ({problem.given})" if problem.given else ""
+        raise NoDataflow(f"no valid dataflow for {arguments.net}: {nnd.failure}{given}")
     if sys.stderr is not None:
         sys.stderr.write(said.getvalue())
     return SearchResult(

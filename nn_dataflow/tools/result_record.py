@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from nn_dataflow.core.certificate import Certificate
 from nn_dataflow.core.cost import Cost
 from nn_dataflow.core.scheduling_result import level_accesses
 
 from .layer_figures import busy_percent, components, limit_of
 from .record_values import RecordValues, read_json
+from .search_options import GOALS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -90,6 +92,8 @@ class ResultRecord:
         What the costs are in, or "".
     total_cost, total_time, total_ops, total_accesses, total_noc_hops
         Figures of the network.
+    goal, certificate
+        What was to be least, and what is proven of it, or None.
     layers
         By name, in schedule order.
     segments
@@ -121,6 +125,9 @@ class ResultRecord:
         self.resource: dict[str, Any] = {key: resource.get(key) for key in resource}
         options = top.table("options")
         self.options: dict[str, Any] = {key: options.get(key) for key in options}
+        self.goal = options.text("opt_goal")
+        if self.goal not in GOALS:
+            options.refuse("opt_goal", f"must be one of {', '.join(GOALS)}, got {self.goal!r}")
         height, width = resource.wholes("dim_array", (2,), 1)
         self.pes_per_node: int = height * width
         self.num_nodes = _num_nodes(resource)
@@ -133,7 +140,17 @@ class ResultRecord:
         self.total_noc_hops = top.number("total_noc_hops")
         schedules = top.table("schedules")
         self.layers = {name: _layer(schedules, name) for name in schedules}
+        self.certificate = self._certificate(top)
         self.segments = _segments(top, [*self.layers.values()])
+
+    def _certificate(self, top: RecordValues) -> Certificate | None:
+        if "certificate" not in top or top.get("certificate") is None:
+            return None
+        told = top.table("certificate")
+        least = told.number("lower_bound")
+        goals = {"e": self.total_cost, "d": self.total_time}
+        value = goals.get(self.goal, self.total_cost * self.total_time)
+        return Certificate(value, value if told.get("optimal") is True else least)
 
     @property
     def unit(self) -> str:

@@ -27,13 +27,17 @@ LARGEST_DIFFERENCE = 1e-6
 
 
 class Problem(NamedTuple):
-    """What is searched, in the model's terms; `net` is the network as it was asked for."""
+    """What is searched, in the model's terms.
+
+    ``net`` is the network as it was asked for, ``given`` the capacities so, where they were.
+    """
 
     net: str
     batch: int
     network: Network
     machine: Machine
     options: Option
+    given: str = ""
 
 
 class SearchResult(NamedTuple):
