@@ -92,6 +92,8 @@ def search(
         If something is refused: in one line, what was given, where, and what is allowed.
     NoDataflowError
         If no dataflow is valid: in one line, the first layer without one, and the capacity.
+    KeyboardInterrupt
+        After Ctrl-C, whatever was found until then.
 
     Examples
     --------
@@ -119,6 +121,8 @@ def search(
         raise InputError(str(error)) from error
     except NoDataflow as error:
         raise NoDataflowError(str(error)) from error
+    if found.interrupted:
+        raise KeyboardInterrupt
     values = record(found, get_version(with_local=True))
     return Result(ResultRecord(name, values), found.tops)
 

@@ -20,7 +20,7 @@ if not __package__:
     sys.path.insert(0, os.path.abspath(__file__).rsplit(os.sep, 3)[0])  # noqa: PTH100
 
 from nn_dataflow.tools.argument_checks import Refused
-from nn_dataflow.tools.exit_status import OK, NoDataflow, give_up
+from nn_dataflow.tools.exit_status import OK, Interrupted, NoDataflow, give_up
 from nn_dataflow.tools.search_arguments import PROG, parse_arguments
 
 if TYPE_CHECKING:
@@ -44,8 +44,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     -------
     int
         Exit status: 0 with a result, 2 for bad input, 3 if no dataflow is valid, 1 if the program
-        failed, 130 when interrupted, 141 if the reader of the output went away. Except with 0 and
-        141, there is one line on standard error.
+        failed, 130 when interrupted (with a result if one was found until then), 141 if the reader
+        of the output went away. Except with 0 and 141, there is one line on standard error.
     """
     # The matrix products of a search are small: threads cost more at start than they save.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -69,6 +69,8 @@ def run(arguments: Arguments) -> None:
         For bad input, before the search starts.
     NoDataflow
         If no dataflow is valid.
+    Interrupted
+        After Ctrl-C, with what was found until then.
     OutputError
         If the result cannot be written.
     """
@@ -91,6 +93,8 @@ def run(arguments: Arguments) -> None:
         return result_json.record(result, get_version(with_local=True))
 
     output.put(result, record, table)
+    if result.interrupted:
+        raise Interrupted(_gap(result))
 
 
 def describe(
@@ -156,6 +160,8 @@ def search(arguments: Arguments, problem: Problem) -> SearchResult:
         If a layer is too large to be searched.
     NoDataflow
         If no dataflow is valid.
+    Interrupted
+        After Ctrl-C, if nothing was found until then.
     """
     from nn_dataflow.core.map_strategy import MapStrategyEyeriss  # noqa: PLC0415
     from nn_dataflow.core.nn_dataflow import NNDataflow  # noqa: PLC0415
@@ -175,15 +181,22 @@ def search(arguments: Arguments, problem: Problem) -> SearchResult:
     # What the search says of its own failure is said better, and in one line, by this program.
     said = io.StringIO()
     begin = time.perf_counter()
+    interrupted = False
     try:
-        if talks:
-            tops, cache_stats = nnd.schedule_search(options)
-        else:
-            progress.start()
-            with contextlib.redirect_stderr(said):
-                tops, cache_stats = nnd.schedule_search(options, progress=progress)
-    finally:
-        progress.stop()
+        try:
+            if talks:
+                tops, cache_stats = nnd.schedule_search(options)
+            else:
+                progress.start()
+                with contextlib.redirect_stderr(said):
+                    tops, cache_stats = nnd.schedule_search(options, progress=progress)
+        finally:
+            progress.stop()
+    except KeyboardInterrupt:
+        interrupted = True
+        tops, cache_stats = nnd.found_so_far(), nnd.cache_stats()
+        if not tops:
+            raise Interrupted("before a schedule was found") from None
     elapsed = time.perf_counter() - begin
     if not tops:
         given = f" ({problem.given})" if problem.given else ""
@@ -198,7 +211,15 @@ def search(arguments: Arguments, problem: Problem) -> SearchResult:
         nnd.effort.as_dict(),
         nnd.certificate,
         nnd.seconds,
+        interrupted,
     )
+
+
+def _gap(result: SearchResult) -> str:
+    """Say what an interrupted search has found."""
+    from nn_dataflow.tools.result_table import proof  # noqa: PLC0415
+
+    return f"with the best found so far; {proof(result)[0]}"
 
 
 if __name__ == "__main__":

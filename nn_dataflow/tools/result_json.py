@@ -72,6 +72,7 @@ def record(result: SearchResult, version: str) -> dict[str, Any]:
             for name, layer in best.items()
         },
         "machine": result.problem.machine.told(),
+        "interrupted": result.interrupted,
     }
     return {key: to_plain(value) for key, value in values.items()}
 

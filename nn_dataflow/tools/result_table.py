@@ -146,8 +146,10 @@ def _heading(result: SearchResult, width: int) -> list[str]:
     if options.hw_gbuf_sharing:
         told.append("nodes share GBUF and forward data")
     told += _pipelines(options)
+    interrupted = ["interrupted: this is the best that was found so far"]
     return [
         f"{problem.net}, batch {problem.batch}, goal: least {_GOALS[options.opt_goal]}",
+        *(interrupted if result.interrupted else []),
         *flow("machine", machine, width),
         *flow("costs", costs, width),
         *flow("options", told, width),
@@ -317,6 +319,11 @@ def _breakdown(result: SearchResult) -> list[str]:
 
 
 def _effort(result: SearchResult, width: int) -> list[str]:
+    if result.interrupted:
+        return [
+            *flow("proof", proof(result), width),
+            *flow("search", [f"interrupted after {result.elapsed:.3f} s"], width),
+        ]
     if not result.effort:  # nothing was searched
         return []
     reused, computed = result.cache_stats
@@ -333,16 +340,17 @@ def _effort(result: SearchResult, width: int) -> list[str]:
         if count or not name.startswith(("segments", "combinations"))
     ]
     return [
-        *flow("proof", _proof(result), width),
+        *flow("proof", proof(result), width),
         *flow("search", search, width),
         *flow("effort", effort, width),
     ]
 
 
-def _proof(result: SearchResult) -> tuple[str, ...]:
+def proof(result: SearchResult) -> tuple[str, ...]:
     """Say how good the result is proven to be."""
     proven = result.certificate
-    assert proven is not None  # something was searched
+    if proven is None:
+        return ("nothing is proven yet",)
     what = {"e": "cost", "d": "time"}.get(result.options.opt_goal, "cost x time")
     if proven.is_optimal:
         return (f"no schedule of the stated space has less {what}",)

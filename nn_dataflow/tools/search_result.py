@@ -45,8 +45,8 @@ class SearchResult(NamedTuple):
 
     ``elapsed`` is the time of the search, in seconds; ``cache_stats`` counts the layer searches
     reused and computed; ``effort`` counts the candidates met, by what became of them;
-    ``certificate`` is what is proven of the best schedule, None if nothing was searched;
-    ``seconds`` are those of each stage.
+    ``certificate`` is what is proven of the best schedule, None if nothing is;
+    ``seconds`` are those of each stage; ``interrupted`` tells that these are the best found so far.
     """
 
     problem: Problem
@@ -56,6 +56,7 @@ class SearchResult(NamedTuple):
     effort: dict[str, int]
     certificate: Certificate | None
     seconds: dict[str, float]
+    interrupted: bool = False
 
     @property
     def resource(self) -> Resource:
