@@ -299,6 +299,8 @@ class _Space:
     def _many(self, number: int) -> Points:
         """Many loop blocking schemes of an array mapping."""
         mapping = self.space.mappings[number]
+        if mapping.solved:
+            return mapping.points(self.hop_costs[number], self.space.effort)
         setting = mapping.setting
         options = setting.options._replace(ntops=MAX_BLOCKINGS + 1)
         many = MappingSpace(mapping.nld, setting._replace(options=options), mapping.bufshr)

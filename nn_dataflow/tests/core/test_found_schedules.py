@@ -12,8 +12,7 @@ from nn_dataflow.tools.search_arguments import parse_arguments
 
 ALONE = "alex_net --batch 4 --nodes 2 2 --hybrid-partition --dram-bw 16 -p 1"
 PIPELINED = (
-    "lstm_gnmt --batch 2 --nodes 2 2 --interlayer-partition --enable-save-writeback "
-    "--dram-bw 12 -p 1"
+    "mlp_l --batch 4 --nodes 2 2 --interlayer-partition --enable-save-writeback --dram-bw 12 -p 1"
 )
 
 

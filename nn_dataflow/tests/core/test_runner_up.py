@@ -19,7 +19,7 @@ from nn_dataflow.tests.tools.pipelined_result import found
 
 ALONE = "alex_net --batch 4 --nodes 2 2 --hybrid-partition --dram-bw 16 --disable-bypass iof -p 1"
 PIPELINED = (
-    "alex_net --batch 4 --nodes 4 4 --hybrid-partition --interlayer-partition "
+    "alex_net --batch 4 --nodes 2 4 --hybrid-partition --interlayer-partition "
     "--enable-save-writeback --dram-bw 12 --unit-idle-cost 20 -p 1"
 )
 FORWARDING = "lstm_phoneme --batch 4 --nodes 2 2 --hybrid-partition --enable-access-forwarding -p 1"
@@ -39,12 +39,12 @@ def search_of(result):
 @pytest.mark.parametrize(
     ("words", "names"),
     [
-        (f"{ALONE} -g e", ["conv2_a", "fc1"]),
-        (f"{ALONE} -g ed", ["conv1_a", "pool2_b", "conv3_b"]),
+        (f"{ALONE} -g e", ["conv2_a"]),
+        (f"{ALONE} -g ed", ["pool2_b", "conv3_b"]),
         (f"{ALONE} -g d", ["conv4_a"]),
         (f"{ALONE.replace(' --disable-bypass iof', '')} --solve-loopblocking", ["conv2_a", "fc1"]),
-        (f"{PIPELINED} -g e", ["conv2_a", "conv3_a", "pool3_a", "conv5_b", "fc1"]),
-        (f"{PIPELINED} -g ed --disable-interlayer-opt", ["conv1_a", "conv4_b"]),
+        (f"{PIPELINED} -g e", ["conv2_a", "pool3_a", "fc1"]),
+        (f"{PIPELINED} -g d --disable-interlayer-opt", ["conv4_b"]),
         (FORWARDING, None),
     ],
 )
@@ -54,7 +54,7 @@ def test_networks_with_another_schedule_of_a_layer(words, names):
     search, goal = search_of(result), result.options.opt_goal
     evaluator = ScheduleEvaluator(*search, MapStrategyEyeriss)
     kinds = set()
-    for name in names or list(result.best)[:6]:
+    for name in names or list(result.best)[:3]:
         nexts = runners_up(*search, MapStrategyEyeriss, result.best, name)
         for kind, several in enumerate(nexts[:3]):
             for one in distinct(several, 3):
@@ -128,6 +128,17 @@ def test_next_partition_is_the_best_of_all_others():
     nexts = runners_up(*search_of(result), MapStrategyEyeriss, result.best, name)
     least = value(nexts.partitions[0].network, "ed")
     assert least == pytest.approx(min(values), rel=1e-12)
+
+
+def test_schemes_of_the_analytical_solver():
+    """Where the search looks at them only, what comes next is from them, too."""
+    words = "alex_net --batch 4 --nodes 2 2 --hybrid-partition -p 1"
+    solved, free = found(f"{words} --solve-loopblocking"), found(words)
+    one, other = (
+        runners_up(*search_of(result), MapStrategyEyeriss, result.best, "conv2_a")
+        for result in (solved, free)
+    )
+    assert len(one.blockings) < len(other.blockings)
 
 
 def test_alternatives_that_differ():

@@ -12,8 +12,8 @@ from nn_dataflow.tools.segments import segments_of
 from nn_dataflow.tools.share_table import share_table
 
 PIPELINED = (
-    "alex_net --batch 4 --nodes 4 4 --hybrid-partition --interlayer-partition "
-    "--enable-save-writeback --dram-bw 12 --unit-idle-cost 20 --bus-width 64 -p 1 -g ed"
+    "alex_net --batch 2 --nodes 2 2 --interlayer-partition "
+    "--enable-save-writeback --dram-bw 12 --unit-idle-cost 20 --bus-width 64 -p 1"
 )
 
 
