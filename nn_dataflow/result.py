@@ -116,7 +116,7 @@ class Result:
         self.time = float(record.total_time)
         self.components = _energies(record.components())
         self.accesses = dict(zip(LEVELS, record.total_accesses, strict=True))
-        self.pe_utilization = record.busy_percent() / 100
+        self.pe_utilization = record.busy_pes()
         self.certificate: Certificate | None = record.certificate
         self.layers = {
             name: LayerResult(
@@ -125,7 +125,7 @@ class Result:
                 layer.total_cost,
                 layer.total_time,
                 layer.limit,
-                record.busy_percent(name) / 100,
+                record.busy_pes(name),
                 _energies(record.layer_components(name)),
                 dict(zip(LEVELS, layer.total_accesses, strict=True)),
                 copy.deepcopy(layer.scheme),

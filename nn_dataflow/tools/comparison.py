@@ -211,7 +211,7 @@ def _totals(base: ResultRecord, other: ResultRecord) -> list[Difference]:
             )
         ),
         Difference("hops", "word-hops", base.total_noc_hops, other.total_noc_hops),
-        Difference("PEs busy", "% of time", base.busy_percent(), other.busy_percent()),
+        Difference("PEs busy", "% of time", 100 * base.busy_pes(), 100 * other.busy_pes()),
     ]
 
 

@@ -63,15 +63,15 @@ def limit_of(scheme: Mapping[str, Any]) -> str:
     return LIMITS[times.index(max(times))]
 
 
-def busy_percent(ops: float, time: float, num_pes: int) -> float:
-    """Return the share of the time of `num_pes` PEs in which they work, in percent.
+def busy_share(ops: float, time: float, num_pes: int) -> float:
+    """Return the share of the time of `num_pes` PEs in which they work.
 
     Examples
     --------
-    >>> busy_percent(ops=300, time=100, num_pes=4)
-    75.0
+    >>> busy_share(ops=300, time=100, num_pes=4)
+    0.75
     """
-    return 100 * ops / (time * num_pes)
+    return ops / (time * num_pes)
 
 
 def components(figures: Figures, cost: Cost, time: float) -> list[Component]:

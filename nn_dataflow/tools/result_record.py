@@ -13,7 +13,7 @@ from nn_dataflow.core.certificate import Certificate
 from nn_dataflow.core.cost import Cost
 from nn_dataflow.core.scheduling_result import level_accesses
 
-from .layer_figures import busy_percent, components, limit_of
+from .layer_figures import busy_share, components, limit_of
 from .record_values import RecordValues, read_json
 from .search_options import GOALS
 
@@ -171,13 +171,14 @@ class ResultRecord:
         layer = self.layers[name]
         return components(layer, self.cost, layer.total_time)
 
-    def busy_percent(self, name: str | None = None) -> float:
-        """Return in how much of the time PEs work: of a layer's nodes, or of all."""
+    def busy_pes(self, name: str | None = None) -> float:
+        """Return the share of the time in which PEs work: of a layer's nodes, or of all."""
         if name is None:
-            return busy_percent(self.total_ops, self.total_time, self.num_nodes * self.pes_per_node)
+            pes = self.num_nodes * self.pes_per_node
+            return busy_share(self.total_ops, self.total_time, pes)
         layer = self.layers[name]
         pes = layer.scheme["num_nodes"] * self.pes_per_node
-        return busy_percent(layer.total_ops, layer.total_time, pes)
+        return busy_share(layer.total_ops, layer.total_time, pes)
 
 
 def read_record(path: str) -> ResultRecord:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from nn_dataflow.machines.spec import CORNERS, EVERY_NODE
 from nn_dataflow.machines.units import ENERGY_UNITS
 
-from .layer_figures import busy_percent, limit_of
+from .layer_figures import limit_of
 from .segment_table import Marks, segment_tables
 from .segments import segments_of
 from .share_table import share_table
@@ -243,23 +243,15 @@ def _notes(result: SearchResult, marks: Marks) -> list[str]:
 
 
 def _number_columns(result: SearchResult) -> list[Column]:
-    best, resource = result.best, result.resource
+    best = result.best
     layers = list(best.items())
-    pes = resource.dim_array.size()
-    all_pes = pes * resource.proc_region.dim.size()
-    busy_pes = [
-        *(
-            busy_percent(layer.total_ops, layer.total_time, layer.num_nodes * pes)
-            for _, layer in layers
-        ),
-        busy_percent(best.total_ops, best.total_time, all_pes),
-    ]
+    busy_pes = [result.busy_pes(layer) for layer in (*best.values(), None)]
     limits = [limit_of(layer.scheme) for _, layer in layers]
     columns = [
         Column("layer", "", [*(shorten(name) for name, _ in layers), "total"], left=True),
         scaled("cost", "units", [layer.total_cost for _, layer in layers], best.total_cost),
         scaled("time", "cycles", [layer.total_time for _, layer in layers], best.total_time),
-        Column("PEs busy", "% of time", [f"{percent:.1f}" for percent in busy_pes]),
+        Column("PEs busy", "% of time", [f"{100 * share:.1f}" for share in busy_pes]),
         Column("time", "limit", [*limits, ""], left=True),
     ]
     for level, title in ((0, "DRAM"), (1, "GBUF")):

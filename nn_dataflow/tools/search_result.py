@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, NamedTuple
 
-from .layer_figures import Component, components
+from .layer_figures import Component, busy_share, components
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from nn_dataflow.core.nn_dataflow_scheme import NNDataflowScheme
     from nn_dataflow.core.option import Option
     from nn_dataflow.core.resource import Resource
+    from nn_dataflow.core.scheduling_result import SchedulingResult
     from nn_dataflow.machines.spec import Machine
 
 LARGEST_DIFFERENCE = 1e-6
@@ -83,15 +84,32 @@ class SearchResult(NamedTuple):
         hops = math.fsum(sum(layer.scheme["node_nhops"]) for layer in self.best.values())
         return Component("in sharing groups", "word-hops", hops, hops * self.cost.noc_hop)
 
-    def components(self) -> list[Component]:
-        """Return the parts of the best schedule's cost: operations, four memories, hops, static.
+    def busy_pes(self, layer: SchedulingResult | None = None) -> float:
+        """Share of the PEs' time in which they operate: of a layer's nodes in its own time.
+
+        Without a layer, of all nodes in the time of the best schedule.
+        """
+        pes = self.resource.dim_array.size()
+        if layer is not None:
+            return busy_share(layer.total_ops, layer.total_time, layer.num_nodes * pes)
+        all_pes = pes * self.resource.proc_region.dim.size()
+        return busy_share(self.best.total_ops, self.best.total_time, all_pes)
+
+    def components(self, layer: SchedulingResult | None = None) -> list[Component]:
+        """Return the parts of a cost: operations, four memories, hops, static.
+
+        Parameters
+        ----------
+        layer
+            Whose cost it is, with static cost for its own time; that of the best schedule
+            otherwise.
 
         Raises
         ------
         ArithmeticError
             If they do not sum to the total cost, which is an error of the program.
         """
-        best = self.best
+        best = self.best if layer is None else layer
         parts = components(best, self.cost, best.total_time)
         total = math.fsum(part.cost for part in parts)
         if not math.isclose(total, best.total_cost, rel_tol=LARGEST_DIFFERENCE):

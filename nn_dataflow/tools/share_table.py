@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, NamedTuple
 
-from .layer_figures import LIMITS, busy_percent, components, limit_times, summed
+from .layer_figures import LIMITS, busy_share, limit_times, summed
 from .segment_table import Marks
 from .table_text import Column, join, shorten, wrap
 
@@ -67,11 +67,11 @@ def share_table(
     layers = [
         _Row(
             shorten(name),
-            busy_percent(layer.total_ops, layer.total_time, layer.num_nodes * pes),
+            100 * result.busy_pes(layer),
             layer.total_cost,
             None if name in shared else layer.total_time,
             limit_times(layer.scheme),
-            tuple(part.cost for part in components(layer, result.cost, layer.total_time)),
+            tuple(part.cost for part in result.components(layer)),
         )
         for name, layer in best.items()
     ]
@@ -82,7 +82,7 @@ def share_table(
     ]
     total = _Row(
         "total",
-        busy_percent(best.total_ops, best.total_time, all_pes),
+        100 * result.busy_pes(),
         best.total_cost,
         best.total_time,
         None,
@@ -110,9 +110,9 @@ def _segment_row(result: SearchResult, number: int, segment: Segment, all_pes: i
     """A segment of several layers, with all nodes, and static energy for its own time."""
     layers = [result.best[layer.name] for group in segment.groups for layer in group.layers]
     time = segment.timing.time
-    each = [components(layer, result.cost, layer.total_time) for layer in layers]
+    each = [result.components(layer) for layer in layers]
     parts = tuple(part.cost for part in summed(each, result.cost, time))
-    busy = busy_percent(sum(layer.total_ops for layer in layers), time, all_pes)
+    busy = 100 * busy_share(sum(layer.total_ops for layer in layers), time, all_pes)
     return _Row(f"segment {number}", busy, math.fsum(parts), time, None, parts)
 
 
