@@ -21,13 +21,22 @@ def read_version() -> str:
 ARCH = ["PyYAML>=6"]
 # Solver of the mixed-integer programs, and files of machines and mappings.
 COSA = ["highspy>=1.7", *ARCH]
+PLOT = ["matplotlib>=3.7"]
+REPORT = ["jinja2>=3.1"]
 
 EXTRAS = {
     "arch": ARCH,  # machines in YAML; presets and JSON need nothing
     "cosa": COSA,
-    "plot": ["matplotlib>=3.7"],  # charts of benchmarks/
+    "plot": PLOT,  # --plot, and charts of benchmarks/
     "pandas": ["pandas>=2"],  # results as data frames
-    "test": ["pytest>=8", "pytest-cov>=5", "pytest-xdist>=3.5", "hypothesis>=6.100", *COSA],
+    "report": REPORT,  # --report
+    "test": [
+        *("pytest>=8", "pytest-cov>=5", "pytest-xdist>=3.5", "hypothesis>=6.100"),
+        *COSA,
+        *PLOT,
+        *REPORT,
+    ],
+    "browser": ["playwright>=1.49"],  # tests of reports in Chromium, which it does not bring
     # Fixed to a minor version: a newer one brings new rules, and a clean tree would fail.
     "lint": ["ruff==0.17.*", "mypy==2.4.*"],
 }
@@ -58,6 +67,7 @@ setup(
         "nn_dataflow": ["py.typed"],
         "nn_dataflow.cosa": ["data/*.yaml", "data/examples/*.yaml"],
         "nn_dataflow.machines": ["data/*.json"],
+        "nn_dataflow.report": ["templates/*"],
         "nn_dataflow.tests": ["data/*.json*", "data/cosa/*"],
     },
     python_requires=">=3.10",

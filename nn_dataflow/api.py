@@ -53,6 +53,7 @@ def search(
     unit_idle_cost: float | None = None,
     disable_bypass: str | Iterable[str] = "",
     solve_loopblocking: bool = False,
+    imperfect: bool = False,
     hybrid_partition: bool = False,
     batch_partition: bool = False,
     ifmaps_partition: bool = False,

@@ -16,6 +16,7 @@ import numpy as np
 from . import data_category_enum as de
 from . import loop_enum as le
 from . import mem_hier_enum as me
+from .loop_blocks import ceil_div, num_blocks
 from .node_region import NodeRegion
 
 if TYPE_CHECKING:
@@ -86,18 +87,23 @@ def order_position_of_innermost(ts: Ints, ord_: Ints, loops: Sequence[int]) -> I
     return pos
 
 
-def fetch_counts(bl_ts: Ints, bl_ords: Ints, related: Sequence[int], dce: int) -> Ints:
+def fetch_counts(
+    bl_ts: Ints, bl_ords: Ints, blocks: Ints, related: Sequence[int], dce: int
+) -> Ints:
     """Passes over the data of one category at both levels (section 3.4).
 
-    At level b, with k the innermost non-trivial related loop, g is the product of the unrelated
-    factors of all outer levels and of those at level b outside k. A level without k keeps what
-    is there: one pass at the top, as many as above otherwise. Partial sums are written in every
-    pass and read back in every pass but the first, 2 g - 1.
+    At level b, with k the innermost non-trivial related loop, g is the product over the unrelated
+    loops of their blocks at level b if they are outside k, and of those of the level above
+    otherwise. A level without k keeps what is there: one pass at the top, as many as above
+    otherwise. Partial sums are written in every pass and read back in every pass but the first,
+    2 g - 1.
 
     Parameters
     ----------
     bl_ts, bl_ords
         Factors (n, 3 levels, 3 loops) and order positions (n, 2 levels, 3 loops).
+    blocks
+        Blocks at both levels in each whole loop, (n, 2 levels, 3 loops).
     related
         Dimension loops of the category.
     dce
@@ -109,14 +115,13 @@ def fetch_counts(bl_ts: Ints, bl_ords: Ints, related: Sequence[int], dce: int) -
     """
     unrelated = [lpe for lpe in range(le.NUM) if lpe not in related]
     fetch = np.ones((len(bl_ts), 2), dtype=np.int64)
-    outer: Any = 1
     above: Any = 1
     for bl in range(2):
         pos = order_position_of_innermost(bl_ts[:, bl], bl_ords[:, bl], related)
-        passes = outer
+        passes: Any = 1
         for lpe in unrelated:
-            passes = passes * np.where(bl_ords[:, bl, lpe] > pos, bl_ts[:, bl, lpe], 1)
-            outer = outer * bl_ts[:, bl, lpe]
+            outer = blocks[:, bl - 1, lpe] if bl else 1
+            passes = passes * np.where(bl_ords[:, bl, lpe] > pos, blocks[:, bl, lpe], outer)
         if dce == de.OFM:
             passes = 2 * passes - 1
         above = np.where(pos == UNREACHED, above, passes)
@@ -156,6 +161,9 @@ class BlockingModel:
         Per category: nodes over whose buffers the same data can be spread.
     bufshr
         The groups, if buffers are shared.
+    partial
+        Whether the last blocks of a loop may be partial; otherwise all blocks are full, and
+        factors that cover more than the loop pad it.
     """
 
     def __init__(
@@ -191,6 +199,12 @@ class BlockingModel:
         self.reduction = sizes if shares or options.hw_access_forwarding else alone
         self.groups = sizes if shares else alone
         self.bufshr = bufshr if shares and sizes != alone else None
+        self.partial = bool(options.sw_imperfect)
+
+    def trips(self, bl_ts: Ints) -> Ints:
+        """Iterations of every loop that factors (..., 3 levels, 3 loops) make, (..., 3 loops)."""
+        made: Ints = bl_ts.prod(axis=-2)
+        return np.broadcast_to(np.array(self.nld.loopcnt).T, made.shape) if self.partial else made
 
     def stored(self, dce: int, fetch_top: Ints, fetch_gbuf: Ints) -> Bools:
         """Whether a category lives in GBUF (section 3.6): it must, or GBUF gives it reuse."""
@@ -231,7 +245,7 @@ class BlockingModel:
         ----------
         bl_ts, bl_ords
             Factors (n, 3 levels, 3 loops) and order positions (n, 2 levels, 3 loops, 0 is
-            innermost).
+            innermost). What factors that do not divide the loops mean is in section 1.4.
         keep_filters
             Whether filters that could stay on chip for good but would bypass GBUF for lack of
             reuse are stored and pinned where they fit (a boolean or an array of shape (n,)).
@@ -242,12 +256,14 @@ class BlockingModel:
         fetch = np.empty((num, 2, de.NUM), dtype=np.int64)
         stored = np.empty((num, de.NUM), dtype=bool)
         valid = np.ones(num, dtype=bool)
-        inner = bl_ts[:, 1] * bl_ts[:, 2]
+        trips = self.trips(bl_ts)
+        block = ceil_div(trips, bl_ts[:, 0])
+        blocks = np.stack([bl_ts[:, 0], num_blocks(trips, block, bl_ts[:, 2])], axis=1)
         for dce in range(de.NUM):
             for lpe in self.related[dce]:
-                unit_cnt[:, 0, dce] *= inner[:, lpe]
+                unit_cnt[:, 0, dce] *= block[:, lpe]
                 unit_cnt[:, 1, dce] *= bl_ts[:, 2, lpe]
-            fetch[:, :, dce] = fetch_counts(bl_ts, bl_ords, self.related[dce], dce)
+            fetch[:, :, dce] = fetch_counts(bl_ts, bl_ords, blocks, self.related[dce], dce)
             stored[:, dce] = self.stored(dce, fetch[:, 0, dce], fetch[:, 1, dce])
             if self.on_chip[dce]:
                 valid &= fetch[:, 0, dce] == 1
@@ -265,7 +281,7 @@ class BlockingModel:
         valid &= size[:, 0].sum(axis=1) <= self.resource.size_gbuf
         valid &= size[:, 1].sum(axis=1) <= self.resource.size_regf
 
-        bodies = bl_ts.prod(axis=(1, 2))
+        bodies = trips.prod(axis=1)
         access = np.empty((num, me.NUM, de.NUM))
         for dce in range(de.NUM):
             access[:, me.DRAM, dce], access[:, me.GBUF, dce], access[:, me.ITCN, dce] = self.moved(

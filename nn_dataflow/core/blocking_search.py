@@ -368,31 +368,41 @@ class _Archive:
             canonical_order(bl_ts[level], inner[level], outer[level]) for level in range(2)
         ]
 
-    def _beats(self, one: _Found, other: _Found) -> bool:
-        """Whether a scheme is at least as good as another whatever the hops cost."""
-        if self.goal == "d" and one.time != other.time:
-            return one.time < other.time
-        saved = sum(
-            self.hop_costs[dce] * max(0, one.fetch[dce] - other.fetch[dce]) for dce in range(de.NUM)
+    def _beats(self, found: Sequence[_Found]) -> Bools:
+        """Whether each scheme (axis 1) is at least as good as each (axis 0) whatever hops cost."""
+        cost, time, dram, key = (
+            np.array([getattr(one, name) for one in found])
+            for name in ("cost", "time", "dram", "key")
         )
-        margin = TIE * abs(one.cost)
-        if one.dram > other.dram:
-            return False
-        if other.cost - saved > one.cost + margin:
-            return self.goal == "e" or one.time <= other.time
-        if saved or other.cost < one.cost - margin:
-            return False
-        return (one.time, one.key) < (other.time, other.key)
+        fetch = np.array([one.fetch for one in found], dtype=np.int64).reshape(-1, de.NUM)
+        saved = np.zeros((len(found), len(found)))
+        for dce in range(de.NUM):
+            more = fetch[:, dce] - fetch[:, dce, None]
+            saved += self.hop_costs[dce] * np.maximum(more, 0)
+        margin = TIE * np.abs(cost)
+        cheaper = cost[:, None] - saved > cost + margin
+        equal = ~cheaper & (saved == 0) & (cost[:, None] >= cost - margin)
+        before = (time < time[:, None]) | ((time == time[:, None]) & (key < key[:, None]))
+        if self.goal != "e":
+            cheaper &= time <= time[:, None]
+        beats: Bools = (cheaper | (equal & before)) & (dram <= dram[:, None])
+        if self.goal == "d":
+            beats = np.where(time == time[:, None], beats, time < time[:, None])
+        return beats
 
     def _unbeaten(self, num: int) -> list[_Found]:
         """The schemes found, without those that `num` others or their own variant beat."""
         found = [rival.found for rival in self.rivals]
-        kept = []
-        for one in found:
-            beaten_by = {other.scheme for other in found if self._beats(other, one)}
-            if len(beaten_by) < num and one.scheme not in beaten_by:
-                kept.append(one)
-        return kept
+        if not found:
+            return []
+        beats = self._beats(found)
+        schemes, of = np.unique([one.scheme for one in found], return_inverse=True)
+        beaten_by = np.zeros((len(found), len(schemes)), dtype=bool)
+        for number in range(len(found)):
+            beaten_by[:, of[number]] |= beats[:, number]
+        by_own = beaten_by[np.arange(len(found)), of]
+        kept = np.flatnonzero((beaten_by.sum(axis=1) < num) & ~by_own)
+        return [found[number] for number in kept.tolist()]
 
     def points(self, num: int) -> Points:
         """The schemes that can be among the `num` best."""

@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from nn_dataflow.caching import lru_cache
-from nn_dataflow.util import idivc, prod
+from nn_dataflow.util import idivc
 
 from . import data_category_enum as de
 from . import loop_enum as le
 from . import mem_hier_enum as me
 from .columns import take
 from .loop_blocking_space import divisors
+from .loop_blocks import ceil_div, num_blocks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -96,6 +97,14 @@ class _Loops(NamedTuple):
     nest: _Nest
     splits: Ints
     orders: tuple[_Orders, ...]
+
+
+class _Parts(NamedTuple):
+    """How the loops of level 1 step through a category, on the axes of `_Passes`."""
+
+    parts: Ints  # (loops, ...) of a GBUF block, in each of which all its data pass by
+    units: Ints
+    begun: NDArray[np.bool_]
 
 
 class _Passes(NamedTuple):
@@ -298,15 +307,20 @@ def _passes(
     loops: _Loops,
 ) -> _Passes:
     """How often the data of a category pass by, for all orders of the loops and all splits."""
+    top, middle, inner = bl_ts
     related = model.related[dce]
-    outside = prod(bl_ts[0][lpe] for lpe in range(le.NUM) if lpe not in related)
-    once = _passes_of_level(related, tuple(bl_ts[1]), loops.nest)
-    return once._replace(rounds=outside * once.rounds)
+    parts, units, begun = _parts_of_level(related, tuple(middle), loops.nest)
+    trips = model.trips(np.array(bl_ts)).tolist()
+    rounds = np.ones_like(units)
+    for lpe in (lpe for lpe in range(le.NUM) if lpe not in related):
+        block = ceil_div(trips[lpe], top[lpe])
+        rounds *= num_blocks(trips[lpe], block, middle[lpe] // parts[lpe] * inner[lpe])
+    return _Passes(rounds, units, begun)
 
 
 @lru_cache(maxsize=1 << 12)
-def _passes_of_level(related: tuple[int, ...], factors: tuple[int, ...], nest: _Nest) -> _Passes:
-    """How often they pass by while the loops outside run once."""
+def _parts_of_level(related: tuple[int, ...], factors: tuple[int, ...], nest: _Nest) -> _Parts:
+    """Into how many parts the loops before the data of a category cut a GBUF block."""
     is_related = np.array([lpe in related for lpe in range(le.NUM)])
     _, splits, orders = _loops(factors, nest)
     column = np.array(factors)[:, None]
@@ -318,20 +332,21 @@ def _passes_of_level(related: tuple[int, ...], factors: tuple[int, ...], nest: _
     fixed = np.broadcast_to(column, (le.NUM, len(splits)))
     slots += [(np.full(len(orders), lpe), fixed) for lpe in nest.fixed]
     shape = len(orders), len(splits)
-    rounds = np.ones(shape, dtype=np.int64)
+    parts = np.ones((le.NUM, *shape), dtype=np.int64)
     units = np.ones(shape, dtype=np.int64)
     begun = np.zeros(shape, dtype=bool)
     ended = np.zeros(shape, dtype=bool)
     for loops, table in slots:
         factor, of_category = table[loops], is_related[loops][:, None]
         units = units * np.where(of_category & ~ended, factor, 1)
-        rounds = rounds * np.where(of_category | begun, 1, factor)
+        for lpe in range(le.NUM):
+            parts[lpe] *= np.where((loops == lpe)[:, None] & ~begun, factor, 1)
         many = factor > 1
         ended |= ~of_category & begun & many
         begun |= of_category & many
-    for array in (rounds, units, begun):
+    for array in (parts, units, begun):
         array.flags.writeable = False
-    return _Passes(rounds, units, begun)
+    return _Parts(parts, units, begun)
 
 
 def _moves(

@@ -82,7 +82,8 @@ def best_schemes(
 
 def _layer_schemes(scheme: NNDataflowScheme) -> tuple[object, ...]:
     """What tells schedules apart: place, partition, factors and orders of every layer."""
+    keys = ("part", "tvals", "orders", "trips")
     return tuple(
-        (name, result.sched_seq, *(result.scheme[key] for key in ("part", "tvals", "orders")))
+        (name, result.sched_seq, *(result.scheme[key] for key in keys))
         for name, result in scheme.items()
     )

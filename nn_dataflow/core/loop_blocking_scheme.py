@@ -18,6 +18,7 @@ from . import loop_enum as le
 from .blocking_model import BlockingModel
 from .buf_sharing import Sharing, share
 from .columns import take
+from .loop_blocks import are_blocks, ceil_div
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -43,12 +44,15 @@ class LoopBlockingScheme:
         Blocking factors, 3 levels outer to inner of (I, O, B).
     bl_ords
         Order positions of the two outer levels, each a permutation of (0, 1, 2) over (I, O, B);
-        0 is innermost.
+        0 is innermost. Factors may cover more than the loops, which pads them; with
+        `sw_imperfect` they make as equal blocks as possible instead, the last one partial.
     resource, bufshr, options
         The machine, the groups of nodes that use the same data, and what the hardware can do.
 
     Attributes
     ----------
+    trips
+        Iterations of the loops (I, O, B).
     fetch, unit_cnt
         Passes over the data, and units held, at 2 levels of 3 categories.
     stored_in_gbuf, filter_pinned
@@ -63,8 +67,8 @@ class LoopBlockingScheme:
     Raises
     ------
     ValueError
-        If `bl_ts` or `bl_ords` have another shape, do not cover the loop counts, or an order is
-        no permutation.
+        If `bl_ts` or `bl_ords` have another shape, do not cover the loop counts or, with
+        `sw_imperfect`, are not blocks as equal as possible, or an order is no permutation.
     """
 
     class BL:
@@ -97,6 +101,11 @@ class LoopBlockingScheme:
                 f"{nested_loop_desc.loopcnt}"
             )
         model = BlockingModel(nested_loop_desc, resource, options, bufshr)
+        if model.partial and not are_blocks(np.array(nested_loop_desc.loopcnt), ts.T).all():
+            raise ValueError(
+                f"LoopBlockingScheme: bl_ts {bl_ts} do not cut loops of "
+                f"{nested_loop_desc.loopcnt} in blocks as equal as possible"
+            )
         self._view(model, model.evaluate(ts[None], ords[None]), 0, ts, ords)
 
     @classmethod
@@ -123,6 +132,7 @@ class LoopBlockingScheme:
         self.num_nodes = model.num_nodes
         self.bl_ts = _tuples(bl_ts)
         self.bl_ords = _tuples(bl_ords)
+        self.trips = _tuples(model.trips(bl_ts))
         self.src_is_dram = model.on_chip[de.IFM] < 1
         self.dst_is_dram = model.on_chip[de.OFM] < 1
         self.unit_size = (self.nld.usize_gbuf, self.nld.usize_regf)
@@ -207,6 +217,7 @@ class LoopBlockingScheme:
 
     def gen_index(self) -> Iterator[tuple[int, int, int]]:
         """Yield the (I, O, B) index of every processing pass, in execution order (section 7)."""
+        blocks = tuple(map(ceil_div, self.trips, self.bl_ts[0]))
         inside = tuple(t // bs for t, bs in zip(self.bl_ts[1], self.bufshr_bs_t, strict=True))
         levels = [  # innermost first: factors, order positions
             (self.bl_ts[2], (0, 1, 2)),
@@ -220,12 +231,20 @@ class LoopBlockingScheme:
             inner_first = sorted(range(le.NUM), key=order.__getitem__)
             loops += [(lpe, factors[lpe], strides[lpe]) for lpe in inner_first]
             strides = [s * t for s, t in zip(strides, factors, strict=True)]
+        loops[-le.NUM :] = [(lpe, factor, blocks[lpe]) for lpe, factor, _ in loops[-le.NUM :]]
         loops.reverse()
         for counters in np.ndindex(*(factor for _, factor, _ in loops)):
-            index = [0] * le.NUM
-            for (lpe, _, stride), counter in zip(loops, counters, strict=True):
-                index[lpe] += counter * stride
-            yield index[le.IFM], index[le.OFM], index[le.BAT]
+            begin, inside_block = [0] * le.NUM, [0] * le.NUM
+            for number, ((lpe, _, stride), counter) in enumerate(zip(loops, counters, strict=True)):
+                part = begin if number < le.NUM else inside_block
+                part[lpe] += counter * stride
+            ends = map(min, blocks, (n - beg for n, beg in zip(self.trips, begin, strict=True)))
+            if all(offset < end for offset, end in zip(inside_block, ends, strict=True)):
+                yield (
+                    begin[le.IFM] + inside_block[le.IFM],
+                    begin[le.OFM] + inside_block[le.OFM],
+                    begin[le.BAT] + inside_block[le.BAT],
+                )
 
     @classmethod
     def ordered_loops(

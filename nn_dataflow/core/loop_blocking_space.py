@@ -22,6 +22,7 @@ from nn_dataflow.util import divisors_of
 from . import data_category_enum as de
 from . import loop_enum as le
 from .blocking_model import fetch_counts
+from .loop_blocks import block_triples, ceil_div, num_blocks
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -103,7 +104,7 @@ class LoopTable(NamedTuple):
 
     triple: Ints  # (m,) index among all triples of the loop, in candidate order
     ts: Ints  # (m, 3) factors, outer to inner
-    block: Ints  # (m,) loop count within a GBUF block
+    block: Ints  # (m,) iterations of the loop in a (full) GBUF block
     fetch: Ints  # (m, 2) of the category that is unrelated to the loop
     role: Ints  # (m,) index of the role
     start: Ints  # (roles,) first entry of each role
@@ -248,7 +249,13 @@ def roles_of(cases: tuple[Case, ...], lpe: int) -> tuple[tuple[Role, ...], Ints]
 
 @lru_cache(maxsize=256)
 def conv_table(
-    count: int, lpe: int, top: int, may_pin: bool, outer: tuple[int, ...] = ()
+    count: int,
+    lpe: int,
+    top: int,
+    may_pin: bool,
+    outer: tuple[int, ...] = (),
+    *,
+    partial: bool = False,
 ) -> LoopTable:
     """Factor triples of one loop of a CONV layer for all its roles.
 
@@ -266,21 +273,27 @@ def conv_table(
         Whether filters may stay on chip for good.
     outer
         Loops that must be the outermost ones at the top.
+    partial
+        Whether the last blocks may be partial.
     """
-    triples = factor_triples(count, top)
+    triples = block_triples(count, top) if partial else factor_triples(count, top)
     roles, _ = roles_of(conv_cases(may_pin, outer), lpe)
     kept = [_triples_of_role(triples, role, bool(top)) for role in roles]
     sizes = np.array([len(k) for k in kept])
     index = np.concatenate(kept)
     role_of = np.repeat(np.arange(len(roles)), sizes)
     ts = triples[index]
+    block = ceil_div(count, ts[:, 0])
+    blocks = np.ones((len(ts), 2, le.NUM), dtype=np.int64)
+    blocks[:, 0, lpe], blocks[:, 1, lpe] = ts[:, 0], num_blocks(count, block, ts[:, 2])
     dce = CATEGORY_OF_LOOP[lpe]
-    fetch = fetch_counts(*_representatives(ts, lpe, roles, role_of), CONV_RELATED[dce], dce)
+    schemes = _representatives(ts, lpe, roles, role_of)
+    fetch = fetch_counts(*schemes, blocks, CONV_RELATED[dce], dce)
     filters = np.array([role.filters for role in roles])[role_of]
     if may_pin:
         streamed = (filters == STREAMED) & (fetch[:, 0] < fetch[:, 1])
-        index, role_of, ts, fetch, filters = (
-            array[~streamed] for array in (index, role_of, ts, fetch, filters)
+        index, role_of, ts, block, fetch, filters = (
+            array[~streamed] for array in (index, role_of, ts, block, fetch, filters)
         )
         sizes = np.bincount(role_of, minlength=len(roles))
         fetch[filters == PINNED, 0] = 0
@@ -288,7 +301,7 @@ def conv_table(
     return LoopTable(
         triple=index,
         ts=ts,
-        block=count // ts[:, 0],
+        block=block,
         fetch=fetch,
         role=role_of,
         start=stop - sizes,

@@ -90,7 +90,7 @@ class PriceList:
         model = self.model
         count = model.nld.loopcnt[lpe]
         if self._is_conv:
-            table = conv_table(count, lpe, top, model.may_pin, outer)
+            table = conv_table(count, lpe, top, model.may_pin, outer, partial=model.partial)
         else:
             table = local_region_table(count, top)
         dce = CATEGORY_OF_LOOP[lpe]

@@ -321,7 +321,9 @@ class MappingPool:
                 points=points,
                 dram=dram,
                 node=node,
-                groups=group_counts(points.bl_ts[:, 0], points.bl_ords[:, 0]),
+                groups=group_counts(
+                    points.bl_ts[:, 0], points.bl_ords[:, 0], np.array(mapping.nld.loopcnt)
+                ),
                 scheme=np.array([self._number(points, n) for n in range(len(points.time))], int),
             )
         return self._timed[key]

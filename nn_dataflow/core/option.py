@@ -15,6 +15,8 @@ from . import data_category_enum as de
 from .record import Record, is_integer, is_real
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from typing_extensions import Self
 
 _GOALS = ("e", "d", "ed")
@@ -29,7 +31,10 @@ _BOOLEANS = (
     "partition_interlayer",
     "layer_pipeline_opt",
     "verbose",
+    "sw_imperfect",
 )
+# Options after those published are given by name only.
+_NUM_BY_POSITION = 16
 
 
 class _OptionFields(NamedTuple):
@@ -49,10 +54,11 @@ class _OptionFields(NamedTuple):
     ntops: int = 1
     nprocesses: int = 1
     verbose: bool = False
+    sw_imperfect: bool = False
 
 
 class Option(Record, _OptionFields):
-    """Options of a search, given by position or by name; all have defaults.
+    """Options of a search, given by name, or all but the last by position; all have defaults.
 
     Parameters
     ----------
@@ -91,6 +97,8 @@ class Option(Record, _OptionFields):
         Number of processes that search, 1 unless given.
     verbose : bool
         Print progress.
+    sw_imperfect : bool
+        The last block of a loop may be partial: blocking factors need not divide the loop count.
 
     Raises
     ------
@@ -117,7 +125,7 @@ class Option(Record, _OptionFields):
     __slots__ = ()
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:  # noqa: D102  # the class describes it
-        _check_names(cls._fields, args, kwargs)
+        _check_names(cls._fields[:_NUM_BY_POSITION], cls._fields, args, kwargs)
         self = super().__new__(cls, *args, **kwargs)
         _check_bypass(self.sw_gbuf_bypass)
         _check_booleans(self)
@@ -130,9 +138,19 @@ class Option(Record, _OptionFields):
         _check_count("nprocesses", self.nprocesses)
         return self
 
+    def __getnewargs_ex__(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Pickle all options by name."""
+        return (), self._asdict()
+
+    if not TYPE_CHECKING:  # to a type checker it is that of the named tuple
+
+        @classmethod
+        def _make(cls, iterable: Iterable[Any]) -> Self:
+            return cls(**dict(zip(cls._fields, iterable, strict=True)))
+
     @staticmethod
     def option_list() -> list[str]:
-        """Names of all options, in the order in which they are given by position.
+        """Names of all options; those that are given by position come first, in this order.
 
         Examples
         --------
@@ -143,14 +161,17 @@ class Option(Record, _OptionFields):
 
 
 def _check_names(
-    fields: tuple[str, ...], args: tuple[object, ...], kwargs: dict[str, object]
+    by_position: tuple[str, ...],
+    fields: tuple[str, ...],
+    args: tuple[object, ...],
+    kwargs: dict[str, object],
 ) -> None:
-    if len(args) > len(fields):
-        raise TypeError(f"Option: at most {len(fields)} values are allowed, got {len(args)}")
+    if len(args) > len(by_position):
+        raise TypeError(f"Option: at most {len(by_position)} values are allowed, got {len(args)}")
     for name in kwargs:
         if name not in fields:
             raise TypeError(f"Option: {name} is unknown, allowed are {', '.join(fields)}")
-        if name in fields[: len(args)]:
+        if name in by_position[: len(args)]:
             raise TypeError(f"Option: {name} is given by position and by name")
 
 
@@ -166,6 +187,7 @@ def _check_combination(option: Option) -> None:
         ("sw_solve_loopblocking", "hw_gbuf_sharing"),
         ("hw_access_forwarding", "hw_gbuf_sharing"),
         ("sw_solve_loopblocking", "hw_gbuf_save_writeback"),
+        ("sw_solve_loopblocking", "sw_imperfect"),
     ):
         if getattr(option, one) and getattr(option, other):
             raise ValueError(

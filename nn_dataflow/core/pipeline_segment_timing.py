@@ -221,7 +221,9 @@ class PipelineSegmentTiming:
 
 
 def _group_counts(sched_result: SchedulingResult) -> GroupCounts:
-    """Group counts of one layer."""
-    factors = [sched_result.scheme[key][0] for key in ("ti", "to", "tb")]
-    counts = group_counts(np.array([factors]), np.array([sched_result.scheme["orders"][0]]))
+    """Group counts of one layer; a result that does not tell the trips has full blocks."""
+    scheme = sched_result.scheme
+    factors = np.array([[scheme[key][0] for key in ("ti", "to", "tb")]])
+    trips = np.array([scheme.get("trips", factors[0])])
+    counts = group_counts(factors, np.array([scheme["orders"][0]]), trips)
     return GroupCounts(*(int(column[0]) for column in counts))

@@ -132,7 +132,7 @@ class _Search:
         layout = evaluator.ifmap_layout(name, self.plan, self.segment, schedule)
         self.placement = Placement.of_layouts([layout])
         tops = {
-            other: (self.plan.layers[other].bl_ts[0], self.plan.layers[other].bl_ords[0])
+            other: evaluator.top_level(self.plan.layers[other])
             for group in self.groups
             for other in group
         }
@@ -264,9 +264,9 @@ class _Space:
         nld = model.nld
         if (nld.usize_gbuf, nld.usize_regf) != own["unit_size"]:
             return False
-        if tuple(nld.loopcnt) != tuple(np.prod(own["tvals"], axis=0).tolist()):
-            return False
         plan = self.search.plan.layers[self.search.name]
+        if tuple(nld.loopcnt) != self.search.evaluator.trips(plan):
+            return False
         found = model.evaluate(
             np.array([plan.bl_ts], dtype=np.int64),
             np.array([plan.bl_ords], dtype=np.int64),

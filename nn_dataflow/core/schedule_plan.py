@@ -18,11 +18,12 @@ from .blocking_model import BlockingModel
 from .buf_shr_scheme import BufShrScheme
 from .data_layout import DataLayout
 from .loop_blocking_scheme import LoopBlockingScheme
+from .loop_blocks import are_blocks
 from .nn_dataflow_scheme import NNDataflowScheme
 from .partition_hops import unit_nhops
 from .places import fmap_range
 from .scheduling import layer_result
-from .segment_plan import PlanError, SegmentPlan
+from .segment_plan import PlanError, SegmentPlan, TopLevel
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -57,6 +58,8 @@ class LayerPlan(NamedTuple):
         How it is split over its nodes.
     bl_ts, bl_ords
         Blocking factors (3 levels of I, O, B) and order positions (2 levels), 0 innermost.
+    trips
+        Iterations of the loops (I, O, B), if blocks may be partial; otherwise the factors say them.
     keep_filters
         Whether filters that can stay on chip for good do (see `BlockingModel.evaluate`).
     unit_size
@@ -70,6 +73,7 @@ class LayerPlan(NamedTuple):
     part: PartitionScheme
     bl_ts: tuple[tuple[int, ...], ...]
     bl_ords: tuple[tuple[int, ...], ...]
+    trips: tuple[int, ...]
     keep_filters: bool
     unit_size: tuple[tuple[int, ...], ...]
     figures: Mapping[str, Any]
@@ -102,6 +106,7 @@ class SchedulePlan(NamedTuple):
                 part=result.scheme["part"],
                 bl_ts=result.scheme["tvals"],
                 bl_ords=result.scheme["orders"],
+                trips=result.scheme["trips"],
                 keep_filters=result.scheme["fetch"][0][de.FIL] == 0,
                 unit_size=result.scheme["unit_size"],
                 figures={**result.scheme, "regf": result.scheme["access"][me.REGF]},
@@ -152,9 +157,7 @@ class ScheduleEvaluator:
         for number, names in enumerate(segments_of_plan(plan)):
             segment = self.segment(number, names)
             layers = [name for group in names for name in group]
-            tops = {
-                name: (plan.layers[name].bl_ts[0], plan.layers[name].bl_ords[0]) for name in layers
-            }
+            tops = {name: self.top_level(plan.layers[name]) for name in layers}
             segment.check_handover(tops, plan.resource)
             for name in layers:
                 scheme[name] = self._layer(name, plan, segment, scheme)
@@ -260,12 +263,30 @@ class ScheduleEvaluator:
         split = (layer, self.batch_size, own.part)
         return layer_result(split, chosen.lbs, resource, hops[0].tolist(), own.sched_seq, self.cost)
 
+    def trips(self, own: LayerPlan) -> tuple[int, ...]:
+        """Iterations of the loops: where all blocks are full, the factors say them."""
+        if self.options.sw_imperfect:
+            return own.trips
+        return tuple(np.prod(own.bl_ts, axis=0).tolist())
+
+    def top_level(self, own: LayerPlan) -> TopLevel:
+        """Return the loops of a layer in memory."""
+        return TopLevel(own.bl_ts[0], own.bl_ords[0], self.trips(own))
+
     def _mappings(self, name: str, own: LayerPlan, resource: Resource) -> list[NestedLoopDesc]:
         """Array mappings with the trips and the sizes that the schedule is for."""
         node_layer, node_batch, occupancy = own.part.part_layer(self.network[name], self.batch_size)
         strategy = self.map_strategy(node_layer, node_batch, occupancy, resource.dim_array)
         every = list(strategy.gen_nested_loop_desc())
-        trips = tuple(np.prod(own.bl_ts, axis=0).tolist())
+        trips = self.trips(own)
+        if (
+            self.options.sw_imperfect
+            and not are_blocks(np.array(trips), np.array(own.bl_ts).T).all()
+        ):
+            raise PlanError(
+                f"layer {name}: the blocking factors {own.bl_ts} of loops (I, O, B) do not cut "
+                f"{trips} trips in blocks as equal as possible"
+            )
         fitting = [nld for nld in every if tuple(nld.loopcnt) == trips]
         if not fitting:
             allowed = " or ".join(sorted({str(tuple(nld.loopcnt)) for nld in every}))

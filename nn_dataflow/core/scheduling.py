@@ -274,6 +274,7 @@ def layer_result(
         mem_nhops=tuple(mem_nhops),
         node_nhops=tuple(node_nhops),
         unit_nhops=tuple(unit_nhops),
+        trips=lbs.trips,
     )
     # The ofmaps are split by the partition, as far as it suits their region.
     region = resource.dst_data_region

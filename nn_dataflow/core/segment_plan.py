@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from functools import partial
 from itertools import product
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from . import loop_enum as le
 from .data_layout import DataLayout
@@ -32,11 +32,17 @@ if TYPE_CHECKING:
     from .pipeline_system import ConstraintSystem, LayerTerms
     from .resource import Resource
 
-    TopLoop = tuple[tuple[int, ...], tuple[int, ...]]
-
 
 class PlanError(ValueError):
     """A schedule that means nothing for its network or machine; the message says where."""
+
+
+class TopLevel(NamedTuple):
+    """Loops (I, O, B) of a layer in memory: blocking factors, order positions, iterations."""
+
+    factors: tuple[int, ...]
+    order: tuple[int, ...]
+    trips: tuple[int, ...]
 
 
 class SegmentPlan:
@@ -139,13 +145,13 @@ class SegmentPlan:
         parts = tuple(part.projection(region, appl2frng=True) for part in layout.parts)
         return DataLayout(layout.frngs, (region,) * len(parts), parts)
 
-    def check_handover(self, tops: Mapping[str, TopLoop], resource: Resource) -> None:
+    def check_handover(self, tops: Mapping[str, TopLevel], resource: Resource) -> None:
         """Check that layers hand over fmaps in groups that suit each other.
 
         Parameters
         ----------
         tops
-            Blocking factors (I, O, B) in memory, and their order positions, by layer.
+            Loops in memory, by layer.
         resource
             The chip that the schedule was made for: how finely fmaps are split depends on its
             buffers (docs/model/pipeline.md section 7).
@@ -164,7 +170,7 @@ class SegmentPlan:
             )
 
     def tops_allowed(
-        self, name: str, tops: Mapping[str, TopLoop], resource: Resource
+        self, name: str, tops: Mapping[str, TopLevel], resource: Resource
     ) -> list[TopLoops]:
         """Return what is required of the top loops of a layer while the others are as they are.
 
@@ -203,13 +209,13 @@ class SegmentPlan:
             with_opt=self.with_opt,
         ).constraint_systems()
 
-    def _allows(self, tops: Mapping[str, TopLoop], system: ConstraintSystem) -> bool:
+    def _allows(self, tops: Mapping[str, TopLevel], system: ConstraintSystem) -> bool:
         values = self._values(tops, system)
         return values is not None and self._keeps(tops, system, values)
 
     def _terms(
-        self, tops: Mapping[str, TopLoop], system: ConstraintSystem
-    ) -> list[tuple[LayerTerms, TopLoop]]:
+        self, tops: Mapping[str, TopLevel], system: ConstraintSystem
+    ) -> list[tuple[LayerTerms, TopLevel]]:
         """Constraints on some layers, and their top loops."""
         return [
             (terms, tops[name])
@@ -219,25 +225,28 @@ class SegmentPlan:
         ]
 
     def _values(
-        self, tops: Mapping[str, TopLoop], system: ConstraintSystem
+        self, tops: Mapping[str, TopLevel], system: ConstraintSystem
     ) -> dict[str, int] | None:
         """Values of the symbols that some layers have; None if these contradict each other."""
         values: dict[str, int] = {}
-        for terms, (factors, _) in self._terms(tops, system):
+        for terms, top in self._terms(tops, system):
             for term, lpe in (
                 (terms.topbat, le.BAT),
                 (terms.topifm, le.IFM),
                 (terms.topofm, le.OFM),
             ):
-                if isinstance(term, str) and values.setdefault(term, factors[lpe]) != factors[lpe]:
+                factor = top.factors[lpe]
+                if isinstance(term, str) and values.setdefault(term, factor) != factor:
+                    return None
+                if term and top.trips[lpe] % factor:  # groups are alike
                     return None
         return values
 
     def _keeps(
-        self, tops: Mapping[str, TopLoop], system: ConstraintSystem, values: Mapping[str, int]
+        self, tops: Mapping[str, TopLevel], system: ConstraintSystem, values: Mapping[str, int]
     ) -> bool:
         """Whether some layers are as values of the symbols require."""
         return all(
-            terms.constraint(values).is_valid_top_bl(*top)
+            terms.constraint(values).is_valid_top_bl(top.factors, top.order)
             for terms, top in self._terms(tops, system)
         )

@@ -47,26 +47,34 @@ class Handover(NamedTuple):
     end: Any
 
 
-def group_counts(factors: NDArray[Any], orders: NDArray[Any]) -> GroupCounts:
+def group_counts(factors: NDArray[Any], orders: NDArray[Any], trips: NDArray[Any]) -> GroupCounts:
     """Group counts by the outermost loops: B if it is the first, then one kind of fmaps.
+
+    A loop whose last block is partial makes no groups, which are handed over at one pace.
 
     Parameters
     ----------
     factors, orders
         Top-level factors and order positions (0 innermost) of the loops, (n, 3).
+    trips
+        Iterations of the loops, (n, 3) or (3,).
 
     Examples
     --------
-    >>> counts = group_counts(np.array([[1, 4, 2]]), np.array([[0, 1, 2]]))
+    >>> counts = group_counts(np.array([[1, 4, 2]]), np.array([[0, 1, 2]]), np.array([8, 8, 8]))
     >>> [column.tolist() for column in counts]
     [[2], [1], [4]]
     """
+    alike = trips % factors == 0
     outer = np.where(factors > 1, orders, -1).argmax(axis=1)
-    bat = np.where(outer == le.BAT, factors[:, le.BAT], 1)
+    by_batch = (outer == le.BAT) & alike[:, le.BAT]
+    bat = np.where(by_batch, factors[:, le.BAT], 1)
     rest = factors.copy()
-    rest[:, le.BAT] = np.where(outer == le.BAT, 1, rest[:, le.BAT])
+    rest[:, le.BAT] = np.where(by_batch, 1, rest[:, le.BAT])
     outer = np.where(rest > 1, orders, -1).argmax(axis=1)
-    ifm, ofm = (np.where(outer == lpe, rest[:, lpe], 1) for lpe in (le.IFM, le.OFM))
+    ifm, ofm = (
+        np.where((outer == lpe) & alike[:, lpe], rest[:, lpe], 1) for lpe in (le.IFM, le.OFM)
+    )
     return GroupCounts(bat, ifm, ofm)
 
 

@@ -51,19 +51,45 @@ def related_loops(nld: Any) -> list[tuple[int, ...]]:
     return [tuple(nld.data_loops[dce].loops()) for dce in CATEGORIES]
 
 
-def unit_counts(nld: Any, bl_ts: Factors) -> list[list[int]]:
-    """Return cnt[b][d]: the units in one block of each category, in GBUF and in REGF (3.2)."""
+def trip_counts(nld: Any, bl_ts: Factors, *, partial: bool = False) -> list[int]:
+    """Return the iterations of every loop: those of the nest, or padded to full blocks (1.4)."""
+    return [nld.loopcnt[l] if partial else math.prod(bl_t[l] for bl_t in bl_ts) for l in LOOPS]
+
+
+def cut(count: int, factors: Sequence[int]) -> list[list[int]]:
+    """Return the iterations of every REGF block, by GBUF block, of a loop cut in blocks (1.4).
+
+    >>> cut(13, (4, 2, 2)), cut(7, (2, 1, 4))
+    ([[2, 2], [2, 2], [2, 2], [1]], [[4], [3]])
+    """
+    top, _, inner = factors
+    size = ceil_div(count, top)
+    gbuf = [range(begin, min(begin + size, count)) for begin in range(0, count, size)]
+    return [[len(block[x : x + inner]) for x in range(0, len(block), inner)] for block in gbuf]
+
+
+def cuts(nld: Any, bl_ts: Factors, *, partial: bool = False) -> list[list[list[int]]]:
+    """Cut every loop in the blocks of a scheme."""
+    factors = zip(*bl_ts, strict=True)
+    trips = trip_counts(nld, bl_ts, partial=partial)
+    return [cut(count, triple) for count, triple in zip(trips, factors, strict=True)]
+
+
+def unit_counts(nld: Any, bl_ts: Factors, *, partial: bool = False) -> list[list[int]]:
+    """Return cnt[b][d]: the units in the largest block, in GBUF and in REGF (3.2)."""
+    blocks = cuts(nld, bl_ts, partial=partial)
     return [
-        [
-            math.prod(bl_ts[inner][l] for l in loops for inner in range(outer + 1, 3))
-            for loops in related_loops(nld)
-        ]
-        for outer in range(2)
+        [math.prod(max(map(sum, blocks[l])) for l in loops) for loops in related_loops(nld)],
+        [math.prod(max(map(max, blocks[l])) for l in loops) for loops in related_loops(nld)],
     ]
 
 
-def fetch_counts(nld: Any, bl_ts: Factors, bl_ords: Orders) -> list[list[int]]:
+def fetch_counts(
+    nld: Any, bl_ts: Factors, bl_ords: Orders, *, partial: bool = False
+) -> list[list[int]]:
     """Return f[b][d]: how often all of a category is brought into GBUF and into REGF (3.4)."""
+    blocks = cuts(nld, bl_ts, partial=partial)
+    made = [[1 for _ in LOOPS], [len(b) for b in blocks], [sum(map(len, b)) for b in blocks]]
     fetch = [[1, 1, 1], [1, 1, 1]]
     for dce, related in enumerate(related_loops(nld)):
         for lvl in range(2):
@@ -77,19 +103,22 @@ def fetch_counts(nld: Any, bl_ts: Factors, bl_ords: Orders) -> list[list[int]]:
             for lpe in LOOPS:
                 if lpe in related:
                     continue
-                passes *= math.prod(bl_ts[outer][lpe] for outer in range(lvl))
-                if order[lpe] > innermost:
-                    passes *= bl_ts[lvl][lpe]
+                passes *= made[lvl + 1 if order[lpe] > innermost else lvl][lpe]
             # Each pass writes the partial sums; each but the first reads them back.
             fetch[lvl][dce] = 2 * passes - 1 if dce == OFM else passes
     return fetch
 
 
 def block_sizes(
-    nld: Any, bl_ts: Factors, stored: Sequence[bool], groups: Triple = ONE_GROUP
+    nld: Any,
+    bl_ts: Factors,
+    stored: Sequence[bool],
+    groups: Triple = ONE_GROUP,
+    *,
+    partial: bool = False,
 ) -> list[list[int]]:
     """Return the words of each category in GBUF (spread over the sharing group) and REGF (3.2)."""
-    counts = unit_counts(nld, bl_ts)
+    counts = unit_counts(nld, bl_ts, partial=partial)
     return [
         [
             ceil_div(counts[0][d] * nld.usize_gbuf[d], groups[d]) if stored[d] else 0
@@ -137,16 +166,17 @@ def variants(
     assert [sorted(bl_ord) for bl_ord in bl_ords] == [[0, 1, 2]] * 2
     assert all(math.prod(bl_t[l] for bl_t in bl_ts) >= nld.loopcnt[l] for l in LOOPS)
 
+    partial = options.sw_imperfect
     may_bypass = options.sw_gbuf_bypass
     shared = groups if options.hw_gbuf_sharing else ONE_GROUP
 
     # 3.3: what is too large even with every bypass.
     stored = [not byp for byp in may_bypass]
-    if not fits(block_sizes(nld, bl_ts, stored, shared), resource):
+    if not fits(block_sizes(nld, bl_ts, stored, shared, partial=partial), resource):
         return []
 
     # 3.5: data that are not in DRAM move exactly once, and data of this very node are in its GBUF.
-    fetch = fetch_counts(nld, bl_ts, bl_ords)
+    fetch = fetch_counts(nld, bl_ts, bl_ords, partial=partial)
     for dce, region in ((IFM, resource.src_data_region), (OFM, resource.dst_data_region)):
         if is_dram(region):
             continue
@@ -183,7 +213,7 @@ def variants(
             near_ifmaps=near_ifmaps,
         )
         for choice, pinned in choices
-        if fits(block_sizes(nld, bl_ts, choice, shared), resource)  # 3.7
+        if fits(block_sizes(nld, bl_ts, choice, shared, partial=partial), resource)  # 3.7
     ]
 
 
@@ -204,7 +234,7 @@ def _account(
     forwarded = options.hw_access_forwarding or options.hw_gbuf_sharing
     reduction = groups if forwarded else ONE_GROUP
     shared = groups if options.hw_gbuf_sharing else ONE_GROUP
-    bodies = math.prod(math.prod(bl_t) for bl_t in bl_ts)
+    bodies = math.prod(trip_counts(nld, bl_ts, partial=options.sw_imperfect))
 
     fetch = [list(row) for row in fetch]
     if pinned:
@@ -236,7 +266,7 @@ def _account(
         "valid": True,
         "fetch": fetch,
         "stored": tuple(bool(s) for s in stored),
-        "size": block_sizes(nld, bl_ts, stored, shared),
+        "size": block_sizes(nld, bl_ts, stored, shared, partial=options.sw_imperfect),
         "access": access,
         "remote_gbuf_access": remote,
         "ops": nld.unit_ops * bodies * nodes,
@@ -346,11 +376,38 @@ def factor_triples(value: int) -> list[Triple]:
     ]
 
 
-def gen_candidates(nld: Any, constraint: Any = None) -> Iterator[tuple[Factors, Orders]]:
-    """Yield (bl_ts, bl_ords) of every candidate in candidate order; no equivalence is skipped."""
+def block_triples(value: int) -> list[Triple]:
+    """Return all ways to cut a loop in blocks of blocks as equal as possible (1.4), ascending.
+
+    >>> block_triples(3)
+    [(1, 1, 3), (1, 2, 2), (1, 3, 1), (2, 1, 2), (2, 2, 1), (3, 1, 1)]
+    """
+    found = []
+    for top in range(1, value + 1):
+        block = ceil_div(value, top)
+        for middle in range(1, block + 1):
+            inner = ceil_div(block, middle)
+            blocks = cut(value, (top, middle, inner))
+            if (len(blocks), len(blocks[0])) == (top, middle):  # no empty ones
+                found.append((top, middle, inner))
+    return found
+
+
+def gen_candidates(
+    nld: Any, constraint: Any = None, *, partial: bool = False
+) -> Iterator[tuple[Factors, Orders]]:
+    """Yield (bl_ts, bl_ords) of every candidate in candidate order; no equivalence is skipped.
+
+    Blocks are partial in CONV and FC layers only, and a required top factor divides its loop.
+    """
     orders = list(itertools.permutations(range(3)))
-    for per_loop in itertools.product(*(factor_triples(nld.loopcnt[l]) for l in LOOPS)):
+    partial = partial and is_conv(nld)
+    triples_of = block_triples if partial else factor_triples
+    tops = getattr(constraint, "top_bl_t", (0, 0, 0))
+    for per_loop in itertools.product(*(triples_of(nld.loopcnt[l]) for l in LOOPS)):
         bl_ts = tuple(zip(*per_loop, strict=True))
+        if any(top and nld.loopcnt[l] % top for l, top in enumerate(tops)):
+            continue
         for bl_ords in itertools.product(orders, orders):
             if constraint is None or constraint.is_valid_top_bl(bl_ts[0], bl_ords[0]):
                 yield bl_ts, bl_ords
@@ -371,7 +428,7 @@ def enumerate_all(
     ``constraint`` is anything with ``is_valid_top_bl(top_bl_t, top_bl_ord)``; the other parameters
     are those of `evaluate`.
     """
-    for bl_ts, bl_ords in gen_candidates(nld, constraint):
+    for bl_ts, bl_ords in gen_candidates(nld, constraint, partial=options.sw_imperfect):
         result = evaluate(
             nld, bl_ts, bl_ords, resource, options, part_nodes, groups=groups, rank=rank
         )
@@ -471,7 +528,7 @@ def best(
         return goal_key(options.opt_goal, full, result["time"])
 
     found = []
-    for bl_ts, bl_ords in gen_candidates(nld, constraint):
+    for bl_ts, bl_ords in gen_candidates(nld, constraint, partial=options.sw_imperfect):
         if skip is not None and skip(bl_ts, bl_ords):
             continue
         result = evaluate(

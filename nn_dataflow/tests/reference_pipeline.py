@@ -69,6 +69,7 @@ class Scheme(NamedTuple):
     """A loop blocking scheme of an array mapping of a partition, as far as the segment sees it."""
 
     mapping: int
+    trips: tuple[int, ...]
     top: tuple[int, ...]
     order: tuple[int, ...]
     timed: Timed
@@ -109,7 +110,7 @@ def blocked(
     if options.sw_solve_loopblocking and ref.is_conv(nld):
         candidates: Any = gen_loopblocking_gbuf_reside(nld, resource, options)
     else:
-        candidates = _candidates(nld, distinct=distinct)
+        candidates = _candidates(nld, distinct=distinct, partial=options.sw_imperfect)
     sizes = tuple(group.size for group in groups) if groups else ref.ONE_GROUP
     found: dict[Blocked, None] = {}
     for bl_ts, bl_ords in candidates:
@@ -119,7 +120,9 @@ def blocked(
         for result in results[:1] if distinct else results:
             moved = 0.0
             if groups and options.hw_gbuf_sharing:
-                moved = sharing.noc_access(nld, bl_ts, bl_ords, resource, result, groups)
+                moved = sharing.noc_access(
+                    nld, bl_ts, bl_ords, resource, result, groups, partial=options.sw_imperfect
+                )
             scheme = Blocked(
                 tuple(bl_ts[0]),
                 _nest(bl_ts[0], bl_ords[0]),
@@ -134,10 +137,10 @@ def blocked(
     return tuple(found)
 
 
-def _candidates(nld: Any, *, distinct: bool) -> Iterator[tuple[Any, Any]]:
+def _candidates(nld: Any, *, distinct: bool, partial: bool) -> Iterator[tuple[Any, Any]]:
     """All schemes; of orders that differ in loops of one iteration only the first."""
     seen = set()
-    for bl_ts, bl_ords in ref.gen_candidates(nld):
+    for bl_ts, bl_ords in ref.gen_candidates(nld, partial=partial):
         if distinct and ref.is_conv(nld) and ref.skip_conv(bl_ts, bl_ords):
             continue
         key = bl_ts, _nest(bl_ts[0], bl_ords[0]), _nest(bl_ts[1], bl_ords[1])
@@ -152,12 +155,20 @@ def _nest(factors: Sequence[int], order: Sequence[int]) -> tuple[int, ...]:
     return tuple(sorted(loops, key=lambda loop: -order[loop]))
 
 
-def group_counts(top: Sequence[int], nest: Sequence[int]) -> tuple[int, int, int]:
-    """Groups of samples, of ifmaps, and of ofmaps (docs/model/pipeline.md section 8)."""
+def group_counts(
+    top: Sequence[int], nest: Sequence[int], trips: Sequence[int]
+) -> tuple[int, int, int]:
+    """Groups of samples, of ifmaps, and of ofmaps (docs/model/pipeline.md section 8).
+
+    A loop that ends in a partial block makes no groups.
+    """
     rest = list(nest)
-    bat = top[rest.pop(0)] if rest and rest[0] == B else 1
-    first = rest[0] if rest else None
-    return bat, top[I] if first == I else 1, top[O] if first == O else 1
+    groups = [1, 1, 1]
+    if rest and rest[0] == B and trips[B] % top[B] == 0:
+        groups[B] = top[rest.pop(0)]
+    if rest and rest[0] != B and trips[rest[0]] % top[rest[0]] == 0:
+        groups[rest[0]] = top[rest[0]]
+    return groups[B], groups[I], groups[O]
 
 
 def ready(
@@ -411,10 +422,12 @@ class PipelineOracle:
         self, constraint: Any, schemes: dict[Scheme, Costs]
     ) -> Iterator[tuple[Scheme, Costs]]:
         """Schemes of a partition that a constraint allows."""
+        required = constraint.topifm, constraint.topofm, constraint.topbat
         found = [
             (one, costs)
             for one, costs in schemes.items()
             if constraint.is_valid_top_bl(one.top, one.order)
+            and not any(top and n % top for top, n in zip(required, one.trips, strict=True))
         ]
         for one, costs in found:
             if not self.unbeaten or not any(
@@ -457,8 +470,9 @@ class PipelineOracle:
                 nld, resource, self.cost, self.options, near, groups, distinct=self.distinct
             ):
                 moved = sum(h * f for h, f in zip(hops, one.fetch, strict=True)) + one.moved
-                timed = Timed(one.time, one.dram, one.node, *group_counts(one.top, one.nest))
-                place = Scheme(number, one.top, one.order, timed)
+                groups_of = group_counts(one.top, one.nest, nld.loopcnt)
+                timed = Timed(one.time, one.dram, one.node, *groups_of)
+                place = Scheme(number, nld.loopcnt, one.top, one.order, timed)
                 cost = one.cost + self.cost.noc_hop * moved
                 found[place] = self._least(found.get(place, ()), (cost,))
         self._of_parts[key] = found

@@ -87,7 +87,8 @@ def blocking_schemes(
     run a scheme are listed.
     """
     found = []
-    for bl_ts, bl_ords in ref.gen_candidates(nld, constraint):
+    partial = options.sw_imperfect
+    for bl_ts, bl_ords in ref.gen_candidates(nld, constraint, partial=partial):
         if ref.is_conv(nld):
             skipped = constraint is None and ref.skip_conv(bl_ts, bl_ords)
         else:
@@ -97,7 +98,9 @@ def blocking_schemes(
             for result in ref.variants(nld, bl_ts, bl_ords, resource, options, groups=sizes):
                 moved = 0.0
                 if groups and options.hw_gbuf_sharing:
-                    moved = sharing.noc_access(nld, bl_ts, bl_ords, resource, result, groups)
+                    moved = sharing.noc_access(
+                        nld, bl_ts, bl_ords, resource, result, groups, partial=partial
+                    )
                 found.append((bl_ts, bl_ords, result, moved))
     return found
 

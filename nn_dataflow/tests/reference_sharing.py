@@ -153,7 +153,7 @@ def moves(
     group: Group,
     subgroup: int,
     related: Sequence[int],
-    top: Sequence[int],
+    blocks: Sequence[list[list[int]]],
     mem: int,
     buf: int,
     loops: Loops,
@@ -168,8 +168,12 @@ def moves(
                 break
             units *= factor
         if subgroup > 1:
-            rounds = math.prod(top[lpe] for lpe in LOOPS if lpe not in related)
-            rounds *= math.prod(factor for _, factor in loops[:first])
+            rounds = 1
+            for lpe in LOOPS:
+                if lpe not in related:  # blocks that the loops before make of all its blocks
+                    parts = math.prod(factor for loop, factor in loops[:first] if loop == lpe)
+                    together = len(blocks[lpe][0]) // parts
+                    rounds *= sum(ref.ceil_div(len(block), together) for block in blocks[lpe])
             if rounds == loads:
                 rounds = 0
     width = Fraction(subgroup, units)
@@ -188,12 +192,15 @@ def share(
     resource: Any,
     stored: Sequence[bool],
     groups: Sequence[Group],
+    *,
+    partial: bool = False,
 ) -> Shared | None:
     """Find the best way to share buffers; None where nothing is shared (section 6.4)."""
     related = ref.related_loops(nld)
-    fetch = ref.fetch_counts(nld, bl_ts, bl_ords)  # before pinning
+    fetch = ref.fetch_counts(nld, bl_ts, bl_ords, partial=partial)  # before pinning
+    blocks = ref.cuts(nld, bl_ts, partial=partial)
     sizes = tuple(group.size for group in groups)
-    held = ref.block_sizes(nld, bl_ts, stored, sizes)[0]
+    held = ref.block_sizes(nld, bl_ts, stored, sizes, partial=partial)[0]
     whole = [size if words else 1 for size, words in zip(sizes, held, strict=True)]
     if whole == [1, 1, 1]:
         return None
@@ -210,7 +217,7 @@ def share(
                     groups[d],
                     subgroup[d],
                     related[d],
-                    bl_ts[0],
+                    blocks,
                     fetch[0][d],
                     fetch[1][d],
                     loops,
@@ -246,8 +253,15 @@ def positions(loops: Sequence[int]) -> tuple[int, ...]:
 
 
 def noc_access(
-    nld: Any, bl_ts: Any, bl_ords: Any, resource: Any, result: Any, groups: Sequence[Group]
+    nld: Any,
+    bl_ts: Any,
+    bl_ords: Any,
+    resource: Any,
+    result: Any,
+    groups: Sequence[Group],
+    *,
+    partial: bool = False,
 ) -> float:
     """Word-hops between nodes of a scheme that `reference_blocking` evaluated."""
-    shared = share(nld, bl_ts, bl_ords, resource, result["stored"], groups)
+    shared = share(nld, bl_ts, bl_ords, resource, result["stored"], groups, partial=partial)
     return 0.0 if shared is None else float(sum(shared.noc_access))

@@ -10,17 +10,26 @@ What moves between the nodes that share their buffers (section 6) is counted too
 `simulate_sharing`: rotation units pass along a ring of nodes, and what a node needs at once but
 does not hold is fetched along the ring.
 
+The last blocks of a loop may be partial: an iteration that has nothing to do is skipped, and a
+block has the words that are really there. The control of the nest is static, however: a buffer
+does not notice that a loop which steps through blocks in general has only one of them in a partial
+block, and fetches it again in each iteration of a loop outside. In the walk, a block that is not
+there takes the place of the one in the buffer, but moves nothing.
+
 Arguments named ``bl_ts`` are the three levels of blocking factors, each (I, O, B); ``bl_ords`` are
 the positions of (I, O, B) in levels 0 and 1, with 0 innermost. Where loops of level 1 are split,
-``bs`` is (factors, positions) of their outer parts.
+``bs`` is (factors, positions) of their outer parts. ``trips`` are the iterations (I, O, B) of the
+loops if blocks may be partial; otherwise all are full, and the loops make the products of the
+factors.
 """
 
 import itertools
 import math
+import operator
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import Any, NamedTuple
 
 FIL, IFM, OFM = range(3)
 DRAM, GBUF, ITCN, REGF = range(4)
@@ -29,6 +38,7 @@ NUM_LOOPS = 3
 INNERMOST_ORD = (0, 1, 2)  # level 2 has no order of its own: I innermost, B outermost
 UNSPLIT = ((1, 1, 1), (0, 1, 2))
 
+Triple = tuple[int, int, int]
 Factors = tuple[tuple[int, int, int], ...]
 Orders = tuple[tuple[int, int, int], ...]
 
@@ -61,49 +71,98 @@ class Counts:
     bodies: int
 
 
-def nest_of(bl_ts: Factors, bl_ords: Orders, bs: Orders = UNSPLIT) -> list[tuple[int, int, int]]:
+def trips_of(bl_ts: Factors, trips: Triple | None) -> Triple:
+    """Return the iterations of the loops."""
+    return tuple(map(math.prod, zip(*bl_ts, strict=True))) if trips is None else trips
+
+
+def gbuf_blocks(bl_ts: Factors, trips: Triple | None) -> Triple:
+    """Return the iterations of each loop in a full GBUF block."""
+    return tuple(-(-n // top) for n, top in zip(trips_of(bl_ts, trips), bl_ts[0], strict=True))
+
+
+def nest_of(
+    bl_ts: Factors, bl_ords: Orders, bs: Orders = UNSPLIT, trips: Triple | None = None
+) -> list[tuple[int, int, int]]:
     """Return (loop, factor, stride) of all loops, outermost first: 3 each of 4 levels."""
+    blocks = gbuf_blocks(bl_ts, trips)
     inside = tuple(t // split for t, split in zip(bl_ts[1], bs[0], strict=True))
     factors = (bl_ts[0], bs[0], inside, bl_ts[2])
     orders = (bl_ords[0], bs[1], bl_ords[1], INNERMOST_ORD)
     loops = []
     for level, order in enumerate(orders):
         for lpe in sorted(range(NUM_LOOPS), key=lambda l, order=order: -order[l]):
-            stride = math.prod(row[lpe] for row in factors[level + 1 :])
+            stride = math.prod(row[lpe] for row in factors[level + 1 :]) if level else blocks[lpe]
             loops.append((lpe, factors[level][lpe], stride))
     return loops
 
 
-def walk(bl_ts: Factors, bl_ords: Orders, bs: Orders = UNSPLIT) -> Iterator[tuple[int, int, int]]:
+class Step(NamedTuple):
+    """A step of the static nest: counters, GBUF block and place in it per loop, what is there."""
+
+    counters: tuple[int, ...]
+    block: Triple
+    place: Triple
+    there: tuple[bool, bool, bool]
+    index: Triple
+
+
+def steps(
+    bl_ts: Factors, bl_ords: Orders, bs: Orders = UNSPLIT, trips: Triple | None = None
+) -> Iterator[Step]:
+    """Yield all steps of the nest in order, as if all blocks were full."""
+    loops = nest_of(bl_ts, bl_ords, bs, trips)
+    blocks, counts = gbuf_blocks(bl_ts, trips), trips_of(bl_ts, trips)
+    for counters in itertools.product(*(range(factor) for _, factor, _ in loops)):
+        block, place = [0] * NUM_LOOPS, [0] * NUM_LOOPS
+        for number, (counter, (lpe, _, stride)) in enumerate(zip(counters, loops, strict=True)):
+            if number < NUM_LOOPS:
+                block[lpe] = counter
+            else:
+                place[lpe] += counter * stride
+        index = tuple(b * n + at for b, n, at in zip(block, blocks, place, strict=True))
+        there = tuple(
+            at < size and x < count
+            for at, size, x, count in zip(place, blocks, index, counts, strict=True)
+        )
+        yield Step(counters, tuple(block), tuple(place), there, index)
+
+
+def walk(
+    bl_ts: Factors, bl_ords: Orders, bs: Orders = UNSPLIT, trips: Triple | None = None
+) -> Iterator[Triple]:
     """Yield the unit indices (i, o, b) of the loop bodies in the order of execution.
 
     Examples
     --------
     >>> list(walk(((1, 2, 1), (2, 1, 1), (1, 1, 1)), ((0, 2, 1), (0, 1, 2))))
     [(0, 0, 0), (1, 0, 0), (0, 1, 0), (1, 1, 0)]
+    >>> [i for i, *_ in walk(((3, 1, 1), (2, 1, 1), (1, 1, 1)), ((0, 1, 2),) * 2, trips=(5, 1, 1))]
+    [0, 1, 2, 3, 4]
 
     """
-    loops = nest_of(bl_ts, bl_ords, bs)
-    for counters in itertools.product(*(range(factor) for _, factor, _ in loops)):
-        index = [0] * NUM_LOOPS
-        for counter, (lpe, _, stride) in zip(counters, loops, strict=True):
-            index[lpe] += counter * stride
-        yield tuple(index)
+    return (step.index for step in steps(bl_ts, bl_ords, bs, trips) if all(step.there))
 
 
 class _Category:
     """Buffer contents and counters of one data category."""
 
     def __init__(
-        self, loops: tuple[int, ...], bl_ts: Factors, *, accumulates: bool, near: int = 0
+        self,
+        loops: tuple[int, ...],
+        bl_ts: Factors,
+        trips: Triple | None,
+        *,
+        accumulates: bool,
+        near: int = 0,
     ) -> None:
         self.loops = loops
         self.accumulates = accumulates
-        self.regf_div = [bl_ts[2][l] for l in loops]
-        self.gbuf_div = [bl_ts[1][l] * bl_ts[2][l] for l in loops]
-        self.regf_units = math.prod(self.regf_div)
-        self.gbuf_units = math.prod(self.gbuf_div)
-        self.all_units = math.prod(bl_t[l] for bl_t in bl_ts for l in loops)
+        counts, blocks = trips_of(bl_ts, trips), gbuf_blocks(bl_ts, trips)
+        self.regf_size = [bl_ts[2][l] for l in loops]
+        self.gbuf_size = [blocks[l] for l in loops]
+        self.counts = [counts[l] for l in loops]
+        self.all_units = math.prod(self.counts)
         self.regf_block: tuple[int, ...] | None = None
         self.gbuf_block: tuple[int, ...] | None = None
         self.visited: set[tuple[int, ...]] = set()
@@ -114,26 +173,37 @@ class _Category:
         self.from_dram = 0  # units, if the category has a place in GBUF
         self.from_gbuf = 0  # units that enter or leave the array
 
-    def visit(self, index: tuple[int, int, int]) -> None:
-        """Execute the loop body of this index."""
-        unit = tuple(index[l] for l in self.loops)
-        regf_block = tuple(x // y for x, y in zip(unit, self.regf_div, strict=True))
+    def visit(self, step: Step) -> None:
+        """Execute a step of the nest, as far as the category takes part in it."""
+        if not all(step.there[l] for l in range(NUM_LOOPS) if l not in self.loops):
+            return
+        gbuf_block = tuple(step.block[l] for l in self.loops)
+        first = [step.place[l] // n * n for l, n in zip(self.loops, self.regf_size, strict=True)]
+        regf_block = (*gbuf_block, *first)
+        there = all(step.there[l] for l in self.loops)
+        unit = tuple(step.index[l] for l in self.loops)
         if regf_block != self.regf_block:
             self.regf_block = regf_block
             self.touched[1] = set()
             # Partial sums that exist already are read back besides being written.
             passes = 2 if self.accumulates and unit in self.visited else 1
-            self.from_gbuf += self.regf_units * passes
-            gbuf_block = tuple(x // y for x, y in zip(unit, self.gbuf_div, strict=True))
+            begins = [b * n for b, n in zip(gbuf_block, self.gbuf_size, strict=True)]
+            ends = list(map(min, map(operator.add, begins, self.gbuf_size), self.counts))
+            inner = [beg + at for beg, at in zip(begins, first, strict=True)]
+            inner_ends = list(map(min, map(operator.add, inner, self.regf_size), ends))
+            if there:
+                self.from_gbuf += math.prod(map(operator.sub, inner_ends, inner)) * passes
             if gbuf_block != self.gbuf_block:
+                assert there  # every block has a first iteration
                 self.gbuf_block = gbuf_block
                 self.touched[0] = set()
-                self.from_dram += self.gbuf_units * passes
+                lengths = list(map(operator.sub, ends, begins))
+                self.from_dram += math.prod(lengths) * passes
                 if self.near:
-                    row = self.gbuf_units // self.gbuf_div[0]
-                    begin = gbuf_block[0] * self.gbuf_div[0]
-                    inside = min(self.near - begin, self.gbuf_div[0])
-                    self.from_near += max(0, inside) * row * passes
+                    inside = max(0, min(self.near, ends[0]) - begins[0])
+                    self.from_near += inside * math.prod(lengths[1:]) * passes
+        if not all(step.there):
+            return
         self.visited.add(unit)
         for level, touched in enumerate(self.touched):
             touched.add(unit)
@@ -152,14 +222,15 @@ def simulate(
     dst_dram: bool = True,
     groups: tuple[int, int, int] = (1, 1, 1),
     near_ifmaps: int = 0,
+    trips: Triple | None = None,
 ) -> Counts:
     """Walk the loop nest of docs/model/loop_blocking.md section 7 and count accesses.
 
     Parameters
     ----------
     nld : NestedLoopDesc
-        Units of the loop nest. The trip counts are not looked at: the walk covers the products of
-        the factors, which are the trip counts when the factorisation is exact.
+        Units of the loop nest. The trip counts are not looked at: the walk covers `trips`, or the
+        products of the factors, which are the trip counts when the factorisation is exact.
     bl_ts, bl_ords : tuples
         Blocking factors and orders.
     stored : 3 bools
@@ -180,27 +251,28 @@ def simulate(
     near_ifmaps : int
         Number of units of the ifmaps, along their first loop, that are in the buffers of the nodes
         themselves while the others come from DRAM, as those of an operand from the layer before.
+    trips : 3 ints, optional
+        Iterations of the loops, if blocks may be partial.
 
     """
     near = (0, near_ifmaps, 0)
     categories = [
-        _Category(nld.data_loops[dce].loops(), bl_ts, accumulates=dce == OFM, near=near[dce])
+        _Category(nld.data_loops[dce].loops(), bl_ts, trips, accumulates=dce == OFM, near=near[dce])
         for dce in (FIL, IFM, OFM)
     ]
     if no_time_mux:
-        *_, last = walk(bl_ts, bl_ords)
-        categories[FIL].visit(last)
-        left_behind = categories[FIL].gbuf_block
-        categories[FIL] = _Category(categories[FIL].loops, bl_ts, accumulates=False)
-        categories[FIL].gbuf_block = left_behind
+        loops = categories[FIL].loops
+        *_, last = (step for step in steps(bl_ts, bl_ords, trips=trips) if all(step.there))
+        categories[FIL].gbuf_block = tuple(last.block[l] for l in loops)
 
     bodies = 0
     regf_units = [0, 0, 0]
-    for index in walk(bl_ts, bl_ords):
-        bodies += 1
+    for step in steps(bl_ts, bl_ords, trips=trips):
+        bodies += all(step.there)
         for dce, cat in enumerate(categories):
-            cat.visit(index)
-            regf_units[dce] += 2 if dce == OFM else 1  # an accumulation reads and writes
+            cat.visit(step)
+            if all(step.there):
+                regf_units[dce] += 2 if dce == OFM else 1  # an accumulation reads and writes
 
     access = [[0.0] * 3 for _ in range(4)]
     for dce, cat in enumerate(categories):
@@ -325,6 +397,7 @@ def simulate_sharing(
     dim: tuple[int, int],
     dist: tuple[float, float],
     subgroup: int,
+    trips: Triple | None = None,
 ) -> SharedMoves:
     """Walk the loop nest and count what moves between the nodes that share one category.
 
@@ -332,7 +405,8 @@ def simulate_sharing(
     the rotation units of a block. A block that is stepped through more often than it is loaded is
     passed around the nodes; otherwise it is not, and each unit is fetched where it is. What enters
     or leaves the array as a unit arrives needs no fetch of its own, but for the first unit of each
-    round, which the nodes hold; all else is fetched as wide as a unit is.
+    round, which the nodes hold; all else is fetched as wide as a unit is. A block that is partial
+    is passed around like a full one, in as many units, which are smaller.
 
     Parameters
     ----------
@@ -346,9 +420,11 @@ def simulate_sharing(
         Nodes of the group, and hops between neighbours.
     subgroup
         Nodes over which a block is spread.
+    trips
+        Iterations of the loops, if blocks may be partial.
 
     """
-    nest = nest_of(bl_ts, bl_ords, bs)
+    nest = nest_of(bl_ts, bl_ords, bs, trips)
     stepping: list[int] = []  # which loops of the nest step through the units
     for number in range(NUM_LOOPS, 3 * NUM_LOOPS):
         lpe, factor, _ = nest[number]
@@ -357,28 +433,26 @@ def simulate_sharing(
                 break
             stepping.append(number)
     units = math.prod(nest[number][1] for number in stepping)
-    size = [bl_ts[1][lpe] * bl_ts[2][lpe] for lpe in loops_of]
     inner = [bl_ts[2][lpe] for lpe in loops_of]
 
     loads: dict[Any, int] = {}  # per block
-    steps: dict[Any, int] = {}  # arrivals of a unit, per block
+    arrivals: dict[Any, int] = {}  # of a unit, per block
     fetches = 0  # of blocks of the register file, once in, once out
     arrived = 0  # of these, as the unit arrives, and not the first of a round
     seen: set[Any] = set()
     fresh: dict[Any, int] = {}  # accesses of a register file block since its unit has arrived
     block = unit = regf = None
-    for counters in itertools.product(*(range(factor) for _, factor, _ in nest)):
-        index = [0] * NUM_LOOPS
-        for counter, (lpe, _, stride) in zip(counters, nest, strict=True):
-            index[lpe] += counter * stride
-        now = tuple(index[lpe] for lpe in loops_of)
-        new_block = tuple(x // n for x, n in zip(now, size, strict=True))
-        new_unit = tuple(counters[number] for number in stepping)
-        new_regf = tuple(x // n for x, n in zip(now, inner, strict=True))
+    for step in steps(bl_ts, bl_ords, bs, trips):
+        if not all(step.there[lpe] for lpe in range(NUM_LOOPS) if lpe not in loops_of):
+            continue
+        new_block = tuple(step.block[lpe] for lpe in loops_of)
+        new_unit = tuple(step.counters[number] for number in stepping)
+        places = (step.place[lpe] // n for lpe, n in zip(loops_of, inner, strict=True))
+        new_regf = (*new_block, *places)
         if new_block != block:
             loads[new_block] = loads.get(new_block, 0) + 1
         if (new_block, new_unit) != (block, unit):
-            steps[new_block] = steps.get(new_block, 0) + 1
+            arrivals[new_block] = arrivals.get(new_block, 0) + 1
             fresh = {}
         if new_regf != regf:
             passes = 2 if accumulates and new_regf in seen else 1
@@ -391,7 +465,7 @@ def simulate_sharing(
                 arrived += min(together, before + passes) - min(together, before)
         block, unit, regf = new_block, new_unit, new_regf
 
-    (per_block,) = set(steps.values())
+    (per_block,) = set(arrivals.values())
     (loaded,) = set(loads.values())
     rounds = per_block // units if stepping and subgroup > 1 else 0
     if rounds == loaded:

@@ -29,7 +29,7 @@ from nn_dataflow.core.option import Option
 from nn_dataflow.core.partition_scheme import PartitionScheme
 from nn_dataflow.core.phy_dim2 import PhyDim2
 from nn_dataflow.core.resource import Resource
-from nn_dataflow.tests.reference_blocking import block_sizes, factor_triples
+from nn_dataflow.tests.reference_blocking import block_sizes, block_triples, factor_triples
 
 I, O, B = range(3)
 CONV_LOOPS = (DataDimLoops(I, O), DataDimLoops(I, B), DataDimLoops(O, B))
@@ -49,6 +49,12 @@ TRIPS = (1, 2, 3, 4, 5, 6, 8, 9, 12)
 def num_candidates(loopcnt):
     """Number of candidates of docs/model/loop_blocking.md section 8 for these trip counts."""
     return 36 * math.prod(len(factor_triples(cnt)) for cnt in loopcnt)
+
+
+@functools.cache
+def triples_of(count, *, partial=False):
+    """Ways to cut a loop in blocks of blocks, all of them full unless some may be partial."""
+    return block_triples(count) if partial else factor_triples(count)
 
 
 # Loop nests.
@@ -145,12 +151,15 @@ def nested_loop_descs(*, conv=None, max_bodies=600, max_candidates=None):
 
 
 @st.composite
-def blocking_factors(draw, nld, *, exact=True):
-    """Blocking factors (3 levels of I, O, B); exact ones have the trip counts as products."""
+def blocking_factors(draw, nld, *, exact=True, partial=False):
+    """Blocking factors (3 levels of I, O, B); exact ones have the trip counts as products.
+
+    With `partial`, last blocks may be partial; otherwise inexact factors pad the loops.
+    """
     filters_once = draw(st.sampled_from([False] * 5 + [True]))  # as pinned ones are
     per_loop = []
     for lpe, cnt in enumerate(nld.loopcnt):
-        triples = factor_triples(cnt)
+        triples = triples_of(cnt, partial=partial)
         if filters_once and lpe != B:
             triples = [triple for triple in triples if triple[0] == 1]
         triple = draw(st.sampled_from(triples))
@@ -171,18 +180,20 @@ def blocking_orders():
 
 
 @st.composite
-def capacities(draw, nld, bl_ts=None):
+def capacities(draw, nld, bl_ts=None, *, partial=False):
     """(size_gbuf, size_regf) around the block sizes of a scheme, by default of a random one."""
-    anchor = draw(blocking_factors(nld)) if bl_ts is None else bl_ts
+    anchor = draw(blocking_factors(nld, partial=partial)) if bl_ts is None else bl_ts
     stored = draw(st.sampled_from(SOME_STORED))
     slack = st.sampled_from((0, 0, 0, -1, 1, 10, 1000))
-    return tuple(max(1, sum(row) + draw(slack)) for row in block_sizes(nld, anchor, stored))
+    return tuple(
+        max(1, sum(row) + draw(slack)) for row in block_sizes(nld, anchor, stored, partial=partial)
+    )
 
 
 @st.composite
-def resources(draw, nld, bl_ts=None, *, locations=DATA_LOCATIONS, max_nodes=6):
+def resources(draw, nld, bl_ts=None, *, locations=DATA_LOCATIONS, max_nodes=6, partial=False):
     """Machines for a loop nest; give ``bl_ts`` to have capacities around those of a scheme."""
-    size_gbuf, size_regf = draw(capacities(nld, bl_ts))
+    size_gbuf, size_regf = draw(capacities(nld, bl_ts, partial=partial))
     dim = draw(
         st.sampled_from([PhyDim2(h, w) for h in (1, 2, 3) for w in (1, 2, 3) if h * w <= max_nodes])
     )
@@ -209,12 +220,13 @@ def resources(draw, nld, bl_ts=None, *, locations=DATA_LOCATIONS, max_nodes=6):
 
 
 @st.composite
-def blocking_options(draw, *, goals=("e", "d", "ed"), max_ntops=1):
+def blocking_options(draw, *, goals=("e", "d", "ed"), max_ntops=1, partial=False):
     """Options that matter to the blocking of one layer without forwarding and sharing."""
     return Option(
         sw_gbuf_bypass=draw(st.tuples(*[st.booleans()] * 3)),
         opt_goal=draw(st.sampled_from(goals)),
         ntops=draw(st.integers(1, max_ntops)),
+        sw_imperfect=partial,
     )
 
 
@@ -230,13 +242,14 @@ def costs(draw):
 
 
 @st.composite
-def cases(draw, *, conv=None, max_bodies=600, exact=True):
+def cases(draw, *, conv=None, max_bodies=600, exact=True, partial=False):
     """(nld, bl_ts, bl_ords, resource, options): a scheme on a machine that it often just fits."""
     nld = draw(nested_loop_descs(conv=conv, max_bodies=max_bodies))
-    bl_ts = draw(blocking_factors(nld, exact=exact))
+    bl_ts = draw(blocking_factors(nld, exact=exact, partial=partial))
     bl_ords = draw(blocking_orders())
     anchor = draw(st.sampled_from((bl_ts, bl_ts, None)))
-    return nld, bl_ts, bl_ords, draw(resources(nld, anchor)), draw(blocking_options())
+    resource = draw(resources(nld, anchor, partial=partial))
+    return nld, bl_ts, bl_ords, resource, draw(blocking_options(partial=partial))
 
 
 # Nodes that forward data to each other, or share their buffers.
@@ -259,17 +272,18 @@ def groupings(draw, *, max_nodes=32):
 
 
 @st.composite
-def sharing_machines(draw, nld, groups, bl_ts=None):
+def sharing_machines(draw, nld, groups, bl_ts=None, *, partial=False):
     """Machines whose buffers a scheme just fits, its data spread over groups of nodes.
 
     Some have room for smaller subgroups.
     """
     region, sizes = groups
-    resource = draw(resources(nld, bl_ts, locations=("dram",)))
-    anchor = draw(blocking_factors(nld)) if bl_ts is None else bl_ts
+    resource = draw(resources(nld, bl_ts, locations=("dram",), partial=partial))
+    anchor = draw(blocking_factors(nld, partial=partial)) if bl_ts is None else bl_ts
     room = draw(st.sampled_from((0, 0, 0, -1, 5, 50, 500)))
-    words = sum(block_sizes(nld, anchor, (True, True, True), sizes)[0]) + room
-    regf = sum(block_sizes(nld, anchor, (True, True, True))[1])
+    stored = (True, True, True)
+    words = sum(block_sizes(nld, anchor, stored, sizes, partial=partial)[0]) + room
+    regf = sum(block_sizes(nld, anchor, stored, partial=partial)[1])
     return resource._replace(proc_region=region, size_gbuf=max(1, words), size_regf=regf)
 
 
@@ -338,6 +352,7 @@ def search_options(draw, *, max_ntops=3):
         partition_ifmaps=hybrid and draw(st.booleans()),
         opt_goal=draw(st.sampled_from(("e", "d", "ed"))),
         ntops=draw(st.integers(1, max_ntops)),
+        sw_imperfect=draw(st.booleans()),
     )
 
 

@@ -61,7 +61,7 @@ def test_names_of_the_package():
 
 def test_options_are_those_of_the_command_line():
     names = [spec.names.split()[-1] for specs in OPTIONS.values() for spec in specs]
-    output = {"--json", "--output", "--explain", "--debug"}
+    output = {"--json", "--output", "--explain", "--plot", "--report", "--debug"}
     wanted = {name[2:].replace("-", "_") for name in names if name not in output}
     given = [*inspect.signature(nn_dataflow.search).parameters.values()]
     assert {one.name for one in given[1:]} == wanted

@@ -23,6 +23,7 @@ from .exit_status import NoDataflow
 from .result_json import record
 from .result_output import ResultOutput
 from .result_table import render
+from .search_options import PLOT_HELP, REPORT_HELP
 from .search_result import Problem, SearchResult
 from .stored_result import read_result
 
@@ -64,9 +65,18 @@ def run(argv: Sequence[str]) -> None:
     )
     parser.add_argument("--json", action="store_true", help="print JSON, on a terminal as well")
     parser.add_argument("-o", "--output", metavar="FILE", help="write JSON to this file")
+    parser.add_argument("--plot", metavar="DIR", help=PLOT_HELP)
+    parser.add_argument("--report", metavar="FILE", help=REPORT_HELP)
     parser.add_argument("--debug", action="store_true", help="show where in the program it failed")
     given = parser.parse_args(argv)
-    output = ResultOutput(given.output, json=given.json, layers=given.explain)
+    output = ResultOutput(
+        given.output,
+        json=given.json,
+        layers=given.explain,
+        plot=given.plot,
+        report=given.report,
+        command=[*PROG.split(), *argv],
+    )
     stored = read_result(given.result)
     result = evaluated(given.result, stored, given.arch, given.net)
     output.check_layers(result.problem.net, result.problem.network)

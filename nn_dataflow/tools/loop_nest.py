@@ -9,9 +9,11 @@ of the layer's result; none is computed anew.
 from __future__ import annotations
 
 import math
+import operator
 from typing import TYPE_CHECKING, Any
 
 from nn_dataflow.core.loop_blocking_scheme import LoopBlockingScheme
+from nn_dataflow.util import idivc
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,6 +28,9 @@ _LEGEND = """\
 loops over input channels (I), output channels (O) and batch (B), outermost first; moves are in
 words of all nodes; of n passes over ofmaps, (n + 1) / 2 write them, and the others read them back
 """
+_PARTIAL_LEGEND = """\
+loops inside of a smaller last block make as few trips as it needs; sizes are those of full blocks
+"""
 
 
 def explain(schedule: NNDataflowScheme, name: str) -> str:
@@ -38,8 +43,10 @@ def explain(schedule: NNDataflowScheme, name: str) -> str:
     name
         The layer, which is in it.
     """
-    lines = [*_heading(name, schedule[name]), *_nest(schedule[name].scheme)]
-    return "".join(f"{line}\n" for line in lines) + _LEGEND
+    scheme = schedule[name].scheme
+    lines = [*_heading(name, schedule[name]), *_nest(scheme)]
+    legend = _LEGEND + (_PARTIAL_LEGEND if _has_partial_blocks(scheme) else "")
+    return "".join(f"{line}\n" for line in lines) + legend
 
 
 def _heading(name: str, result: SchedulingResult) -> list[str]:
@@ -62,41 +69,62 @@ def _heading(name: str, result: SchedulingResult) -> list[str]:
     ]
 
 
+def _has_partial_blocks(scheme: Any) -> bool:
+    padded = (math.prod(factors) for factors in zip(*scheme["tvals"], strict=True))
+    return tuple(padded) != tuple(scheme["trips"])
+
+
 def _nest(scheme: Any) -> list[str]:
     top, middle, inner = scheme["tvals"]
     outside = scheme["bufshr_bs_t"]
     inside = tuple(total // split for total, split in zip(middle, outside, strict=True))
+    blocks = tuple(map(idivc, scheme["trips"], top))
+    parts = tuple(map(operator.mul, inside, inner))
     loops_of = LoopBlockingScheme.ordered_loops
     lines = [f"DRAM moves {_moved(scheme['access'][0], scheme['fetch'][0])}"]
     if any(scheme["remote_gbuf_access"]):
         lines.append(f"GBUF of nodes that have fmaps moves {_listed(scheme['remote_gbuf_access'])}")
     if any(scheme["node_nhops"]):
         lines.append(f"nodes that share GBUF pass on {_listed(scheme['node_nhops'])} word-hops")
-    depth = _add(lines, loops_of(top, scheme["orders"][0]), 0)
+    depth = _add(lines, loops_of(top, scheme["orders"][0]), 0, scheme["trips"], blocks)
     indent = "  " * depth
     lines.append(f"{indent}GBUF holds {_held(scheme)}")
     if any(scheme["access"][1]):
         lines.append(f"{indent}GBUF moves {_moved(scheme['access'][1], scheme['fetch'][1])}")
-    depth = _add(lines, loops_of(outside, scheme["bufshr_bs_ord"]), depth)
-    depth = _add(lines, loops_of(inside, scheme["orders"][1]), depth)
+    depth = _add(lines, loops_of(outside, scheme["bufshr_bs_ord"]), depth, blocks, parts)
+    within = tuple(map(min, blocks, parts))
+    depth = _add(lines, loops_of(inside, scheme["orders"][1]), depth, within, inner)
     indent = "  " * depth
     lines += [
         f"{indent}register files hold {_listed(scheme['size'][1])} (words per PE)",
         f"{indent}PE array moves {_listed(scheme['access'][2])}",
         f"{indent}register files move {_listed(scheme['access'][3])}",
     ]
-    depth = _add(lines, loops_of(inner, (0, 1, 2)), depth)
-    passes = math.prod(math.prod(level) for level in scheme["tvals"])
+    depth = _add(lines, loops_of(inner, (0, 1, 2)), depth, inner, (1, 1, 1))
+    passes = math.prod(scheme["trips"])
     operations = _plain(scheme["ops"] / passes / scheme["num_nodes"])
     cycles = _plain(scheme["proc_time"] / passes)
     lines.append(f"{'  ' * depth}PEs of a node: {operations} operations in {cycles} cycles")
     return lines
 
 
-def _add(lines: list[str], loops: Sequence[tuple[int, int]], depth: int) -> int:
-    """Add loops, each inside of the one before, and return how deep the next line is."""
+def _add(
+    lines: list[str],
+    loops: Sequence[tuple[int, int]],
+    depth: int,
+    counts: Sequence[int],
+    blocks: Sequence[int],
+) -> int:
+    """Add loops, each inside of the one before, and return how deep the next line is.
+
+    `counts` are the iterations (I, O, B) that the loops cut in blocks of `blocks` of them.
+    """
     for lpe, trips in loops:
-        lines.append(f"{'  ' * depth}for {_LOOPS[lpe]} in 0..{trips - 1}")
+        line = f"{'  ' * depth}for {_LOOPS[lpe]} in 0..{trips - 1}"
+        last = counts[lpe] % blocks[lpe]
+        if last:
+            line += f" ({counts[lpe]} in blocks of {blocks[lpe]}, last {last})"
+        lines.append(line)
         depth += 1
     return depth
 

@@ -76,7 +76,14 @@ def run(arguments: Arguments) -> None:
     """
     from nn_dataflow.tools.result_output import ResultOutput  # noqa: PLC0415
 
-    output = ResultOutput(arguments.output, json=arguments.json, layers=arguments.explain)
+    output = ResultOutput(
+        arguments.output,
+        json=arguments.json,
+        layers=arguments.explain,
+        plot=arguments.plot,
+        report=arguments.report,
+        command=[PROG, *arguments.words],
+    )
     problem = describe(arguments)
     output.check_layers(problem.net, problem.network)
     result = search(arguments, problem)
@@ -131,6 +138,7 @@ def describe(
         options = Option(
             sw_gbuf_bypass=tuple(letter not in arguments.disable_bypass for letter in "fio"),
             sw_solve_loopblocking=arguments.solve_loopblocking,
+            sw_imperfect=arguments.imperfect,
             hw_access_forwarding=arguments.enable_access_forwarding,
             hw_gbuf_sharing=arguments.enable_gbuf_sharing,
             hw_gbuf_save_writeback=arguments.enable_save_writeback,

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A file that appears whole or not at all.
+"""Files that appear whole or not at all.
 
-Decides what ``--output`` accepts (docs/model/search.md section 7): a new name or an ordinary file,
-in a folder that can be written, found out before the search starts.
+Decides what ``--output``, ``--report`` and ``--plot`` accept (docs/model/search.md section 7, docs/
+report.md section 1): a new name or an ordinary file, or a folder, in a folder that can be written,
+found out before the search starts.
 """
 
 import os
@@ -10,8 +11,6 @@ from pathlib import Path
 
 from .argument_checks import Refused, refuse, shown
 from .terminal import OutputError
-
-OPTION = "--output"
 
 
 class OutputFile:
@@ -23,6 +22,8 @@ class OutputFile:
     ----------
     path : str
         Name as given.
+    option : str
+        What it was given with, for messages.
 
     Raises
     ------
@@ -30,25 +31,26 @@ class OutputFile:
         If the file could not be written.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, option: str = "--output") -> None:
         if not path:
-            refuse(OPTION, path, "the name of a file")
+            refuse(option, path, "the name of a file")
+        self._option = option
         self._place = Path(path).resolve()
         self._part = self._place.with_name(f".nn_dataflow-{os.getpid()}.part")
         try:
             if not self._place.parent.is_dir():
-                refuse(OPTION, path, "a file in an existing folder")
+                refuse(option, path, "a file in an existing folder")
             if self._place.exists() and not self._place.is_file():
-                refuse(OPTION, path, "a new name or an ordinary file")
+                refuse(option, path, "a new name or an ordinary file")
             if self._place.exists() and not os.access(self._place, os.W_OK):
-                refuse(OPTION, path, "a file that may be written")
+                refuse(option, path, "a file that may be written")
             self._part.touch()
             self._part.unlink()
         except OSError as error:
-            raise Refused(f"{OPTION} {shown(path)}: cannot be written: {error.strerror}") from None
+            raise Refused(f"{option} {shown(path)}: cannot be written: {error.strerror}") from None
 
-    def save(self, text: str) -> None:
-        """Write the file.
+    def save(self, contents: str | bytes) -> None:
+        """Write the file, text as UTF-8.
 
         Raises
         ------
@@ -56,13 +58,66 @@ class OutputFile:
             If that failed; the file is then as it was.
         """
         try:
-            self._part.write_text(text, encoding="utf-8")
+            self._part.write_bytes(
+                contents if isinstance(contents, bytes) else contents.encode("utf-8")
+            )
             if self._place.exists():
                 self._part.chmod(self._place.stat().st_mode)
             self._part.replace(self._place)
         except OSError as error:
             raise OutputError(
-                f"{OPTION} {shown(str(self._place))}: cannot be written: {error.strerror}"
+                f"{self._option} {shown(str(self._place))}: cannot be written: {error.strerror}"
             ) from error
         finally:
             self._part.unlink(missing_ok=True)
+
+
+class OutputFolder:
+    """A folder for files, which is made when the first one is written.
+
+    Parameters
+    ----------
+    path : str
+        Name as given, of a folder or a new name.
+    option : str
+        What it was given with, for messages.
+
+    Raises
+    ------
+    Refused
+        If no file could be written into it.
+    """
+
+    def __init__(self, path: str, option: str) -> None:
+        if not path:
+            refuse(option, path, "the name of a folder")
+        self._option = option
+        self._place = Path(path).resolve()
+        # A file beside the folder, or in it, tells whether it could be made or written.
+        where = self._place if self._place.exists() else self._place.parent
+        part = where / f".nn_dataflow-{os.getpid()}.part"
+        try:
+            if not where.is_dir():
+                refuse(option, path, "a folder, or a new name in an existing one")
+            part.touch()
+            part.unlink()
+        except OSError as error:
+            raise Refused(f"{option} {shown(path)}: cannot be written: {error.strerror}") from None
+
+    def save(self, name: str, contents: bytes) -> None:
+        """Write a file.
+
+        Raises
+        ------
+        OutputError
+            If that failed; the file is then as it was.
+        """
+        try:
+            self._place.mkdir(exist_ok=True)
+            file = OutputFile(str(self._place / name), self._option)
+        except (OSError, Refused) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise OutputError(
+                f"{self._option} {shown(name)}: cannot be written: {reason}"
+            ) from error
+        file.save(contents)

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Where a result goes: a table on a terminal, JSON anywhere else, JSON in a file.
+"""Where a result goes: a table on a terminal, JSON anywhere else, JSON in a file, pictures.
 
 Decides which of them is wanted (docs/model/search.md sections 7 and 7.2), before any work is done;
-and where the loop nests of layers go, which take the place of JSON on standard output.
+and where the loop nests of layers go, which take the place of JSON on standard output. Pictures
+and a report are made beside all that (docs/report.md section 1).
 """
 
 from __future__ import annotations
@@ -32,6 +33,10 @@ class ResultOutput:
         Whether standard output gets JSON, also on a terminal.
     layers : sequence of str
         Layers whose loop nests are wanted.
+    plot, report : str or None
+        Folder that gets pictures, and file that gets a report.
+    command : sequence of str
+        The command line, for the report.
 
     Raises
     ------
@@ -39,15 +44,29 @@ class ResultOutput:
         If there is nowhere to put the result, or two kinds of it in one place.
     """
 
-    def __init__(self, output: str | None, *, json: bool, layers: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        output: str | None,
+        *,
+        json: bool,
+        layers: Sequence[str] = (),
+        plot: str | None = None,
+        report: str | None = None,
+        command: Sequence[str] = (),
+    ) -> None:
         if json and layers:
             raise Refused("--explain: must not be given with --json; use --output FILE for JSON")
         self._layers = layers
+        self._drawings = None
         self._file = None
         if output is not None:
             from .output_file import OutputFile  # noqa: PLC0415
 
             self._file = OutputFile(output)
+        if plot is not None or report is not None:
+            from .drawings import Drawings  # noqa: PLC0415
+
+            self._drawings = Drawings(plot, report, command)
         is_terminal = sys.stdout is not None and sys.stdout.isatty()
         self._table_wanted = is_terminal and not json
         self._json_wanted = json or not (is_terminal or self._file or layers)
@@ -80,14 +99,17 @@ class ResultOutput:
         OutputError
             If it cannot be written.
         """
+        text = ""
         if self._file or self._json_wanted:
             from .result_json import to_text  # noqa: PLC0415
 
             text = to_text(record())
-            if self._file:
-                self._file.save(text)
-            if self._json_wanted:
-                write(text)
+        if self._file:
+            self._file.save(text)
+        if self._drawings:
+            self._drawings.save(result)
+        if self._json_wanted:
+            write(text)
         if self._table_wanted:
             write(table(columns(sys.stdout)))
         for number, name in enumerate(self._layers):

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from .search_result import SearchResult
     from .segments import Segment
 
-_GOALS = {"e": "energy (cost)", "d": "delay (time)", "ed": "energy x delay (cost x time)"}
+GOALS = {"e": "energy (cost)", "d": "delay (time)", "ed": "energy x delay (cost x time)"}
 _MEMORIES = {CORNERS: "at the 4 corners", EVERY_NODE: "at every node"}
 _PARTS = ("OUTP", "OFMP", "BATP", "INPP")
 
@@ -96,7 +96,25 @@ def render(result: SearchResult, width: int) -> str:
     return "\n".join(texts)
 
 
+def title(result: SearchResult) -> str:
+    """Say what was searched for, in one line."""
+    problem = result.problem
+    goal = GOALS[result.options.opt_goal]
+    return f"{problem.net}, batch {problem.batch}, goal: least {goal}"
+
+
 def _heading(result: SearchResult, width: int) -> list[str]:
+    facts = problem_facts(result)
+    interrupted = ["interrupted: this is the best that was found so far"]
+    return [
+        title(result),
+        *(interrupted if result.interrupted else []),
+        *(line for key in facts for line in flow(key, facts[key], width)),
+    ]
+
+
+def problem_facts(result: SearchResult) -> dict[str, list[str]]:
+    """Return what is told of machine, costs and options, by these names."""
     problem, resource, options = result.problem, result.resource, result.options
     word = problem.machine.word
     gbuf, regf = resource.size_gbuf, resource.size_regf
@@ -141,19 +159,14 @@ def _heading(result: SearchResult, width: int) -> list[str]:
         f"partition {', '.join(kinds) or 'in one fixed way'}",
         f"loop blocking {'by formula' if options.sw_solve_loopblocking else 'exhaustive'}",
     ]
+    if options.sw_imperfect:
+        told.append("loops may end in partial blocks")
     if options.hw_access_forwarding:
         told.append("nodes forward data")
     if options.hw_gbuf_sharing:
         told.append("nodes share GBUF and forward data")
     told += _pipelines(options)
-    interrupted = ["interrupted: this is the best that was found so far"]
-    return [
-        f"{problem.net}, batch {problem.batch}, goal: least {_GOALS[options.opt_goal]}",
-        *(interrupted if result.interrupted else []),
-        *flow("machine", machine, width),
-        *flow("costs", costs, width),
-        *flow("options", told, width),
-    ]
+    return {"machine": machine, "costs": costs, "options": told}
 
 
 def _memory(machine: Machine) -> str:
@@ -342,7 +355,9 @@ def proof(result: SearchResult) -> tuple[str, ...]:
     """Say how good the result is proven to be."""
     proven = result.certificate
     if proven is None:
-        return ("nothing is proven yet",)
+        if result.interrupted:
+            return ("nothing is proven yet",)
+        return ("a stored schedule was evaluated, nothing was searched",)
     what = {"e": "cost", "d": "time"}.get(result.options.opt_goal, "cost x time")
     if proven.is_optimal:
         return (f"no schedule of the stated space has less {what}",)

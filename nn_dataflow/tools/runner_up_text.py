@@ -8,7 +8,6 @@ time.
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 from nn_dataflow.core.map_strategy import MapStrategyEyeriss
@@ -54,14 +53,13 @@ def why(result: SearchResult, name: str) -> str:
         name,
     )
     own = result.best[name].scheme
-    trips = tuple(math.prod(level[lpe] for level in own["tvals"]) for lpe in range(len(_LOOPS)))
     heading = (
         f"what comes next for {name}, all other layers staying as they are, and what cost and "
         "time of the network then are more (+) or less (-); it has"
     )
     lines = [
         *wrap(heading.split(), _WIDTH),
-        *_indented(2, _partition(own, trips)),
+        *_indented(2, _partition(own, own["trips"])),
         *_required(found.tops),
     ]
     kinds = (

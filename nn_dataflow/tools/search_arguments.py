@@ -32,6 +32,7 @@ from .search_options import (
     BYPASS_LETTERS,
     COSTS,
     GOALS,
+    IMPERFECT,
     MACHINE,
     MAX_DEGREE,
     MAX_PROCESSES,
@@ -90,6 +91,7 @@ class Arguments(NamedTuple):
     mem_type: str
     disable_bypass: frozenset[str]
     solve_loopblocking: bool
+    imperfect: bool
     hybrid_partition: bool
     batch_partition: bool
     ifmaps_partition: bool
@@ -107,6 +109,9 @@ class Arguments(NamedTuple):
     json: bool
     output: str | None
     explain: tuple[str, ...]
+    plot: str | None
+    report: str | None
+    words: tuple[str, ...]  # as given
     debug: bool
 
 
@@ -159,6 +164,7 @@ def parse_arguments(argv: Sequence[str]) -> Arguments:
         mem_type=choice("--mem-type", given.mem_type, MEMORY_TYPES),
         disable_bypass=_bypass_letters(given.disable_bypass or ()),
         solve_loopblocking=given.solve_loopblocking,
+        imperfect=given.imperfect,
         hybrid_partition=given.hybrid_partition,
         batch_partition=given.batch_partition,
         ifmaps_partition=given.ifmaps_partition,
@@ -176,6 +182,9 @@ def parse_arguments(argv: Sequence[str]) -> Arguments:
         json=given.json,
         output=given.output,
         explain=tuple(given.explain or ()),
+        plot=given.plot,
+        report=given.report,
+        words=tuple(argv),
         debug=given.debug,
     )
 
@@ -196,12 +205,14 @@ def _of_machine(given: argparse.Namespace) -> frozenset[str]:
 def _refuse_contradictions(given: argparse.Namespace) -> None:
     """Refuse what excludes an option.
 
-    Sharing forwards as it is, and the formula knows neither shared buffers nor fmaps that stay.
+    Sharing forwards as it is; the formula knows neither shared buffers, nor fmaps that stay, nor
+    partial blocks.
     """
     for option, other in (
         ("--enable-access-forwarding", SHARING),
         ("--solve-loopblocking", SHARING),
         ("--solve-loopblocking", SAVE_WRITEBACK),
+        ("--solve-loopblocking", IMPERFECT),
     ):
         if all(getattr(given, name[2:].replace("-", "_")) for name in (option, other)):
             raise Refused(f"{option}: must not be given with {other}")

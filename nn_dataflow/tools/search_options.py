@@ -15,11 +15,14 @@ GOALS = ("e", "d", "ed")
 MEMORY_TYPES = ("2D", "3D")
 BYPASS = "--disable-bypass"
 BYPASS_LETTERS = "iof"
+IMPERFECT = "--imperfect"
 SHARING = "--enable-gbuf-sharing"
 INTERLAYER = "--interlayer-partition"
 SAVE_WRITEBACK = "--enable-save-writeback"
 TIME_OVERHEAD = "--layer-pipeline-time-overhead"
 MAX_DEGREE = "--layer-pipeline-max-degree"
+PLOT_HELP = "draw energy, time, roofline, nodes and pipeline as SVG and PNG into this folder"
+REPORT_HELP = "write a report with all of these, one HTML file"
 
 
 class Spec(NamedTuple):
@@ -82,6 +85,11 @@ OPTIONS = {
         Spec(
             "--solve-loopblocking",
             "solve loop blocking by formula where possible, instead of searching exhaustively",
+        ),
+        Spec(
+            IMPERFECT,
+            "loops may be cut in blocks that do not divide them, the last one partial; not with "
+            "--solve-loopblocking",
         ),
         Spec(
             "--hybrid-partition",
@@ -171,6 +179,8 @@ OPTIONS = {
             default_text="none",
             action="append",
         ),
+        Spec("--plot", PLOT_HELP, "DIR", default_text="none"),
+        Spec("--report", REPORT_HELP, "FILE", default_text="none"),
         Spec("-v --verbose", "say on standard error what is being searched"),
         Spec("--debug", "show where in the program an error arose"),
     ),

@@ -7,9 +7,9 @@ written (docs/model/search.md section 7). Segments of one layer need no word: th
 
 from __future__ import annotations
 
-from itertools import groupby
 from typing import TYPE_CHECKING
 
+from .segments import rectangles
 from .table_text import Column, join, scale, shorten, wrap
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class Marks:
         self._signs: list[tuple[str, str]] = []  # where a row begins, and where it ends
         for number, segment in segments:
             for sp, group in enumerate(segment.groups):
-                self._labels += [_label(number, segment, sp)] * len(group.layers)
+                self._labels += [group_label(number, segment, sp)] * len(group.layers)
             if segment.num_layers == 1:
                 self._signs.append((_NONE, _NONE))
             else:
@@ -151,18 +151,18 @@ def _moves(shared: Sequence[tuple[int, Segment]], width: int) -> list[str]:
         Column(
             "ifmaps",
             "from",
-            [_ends(number, segment, layer.ifmaps_from) for number, segment, _, layer in rows],
+            [ends_text(number, segment, layer.ifmaps_from) for number, segment, _, layer in rows],
             left=True,
         ),
         Column(
             "ofmaps",
             "to",
-            [_ends(number, segment, layer.ofmaps_to) for number, segment, _, layer in rows],
+            [ends_text(number, segment, layer.ofmaps_to) for number, segment, _, layer in rows],
             left=True,
         ),
     ]
     nodes = [
-        _nodes(group.region) if layer is group.layers[0] else "" for _, _, group, layer in rows
+        nodes_text(group.region) if layer is group.layers[0] else "" for _, _, group, layer in rows
     ]
     marks = Marks(shared)
     wide = join([*marks.single(), *columns, Column("nodes", "", nodes, left=True)])
@@ -182,31 +182,25 @@ def _limit(timing: PipelineSegmentTiming) -> str:
     return "nodes" if timing.node_time >= timing.dram_time else "DRAM"
 
 
-def _label(number: int, segment: Segment, sp: int) -> str:
+def group_label(number: int, segment: Segment, sp: int) -> str:
     """Name a group: by its segment alone, where this has no other."""
     return f"{number}.{sp + 1}" if len(segment.groups) > 1 else f"{number}"
 
 
-def _ends(number: int, segment: Segment, places: Sequence[str | int]) -> str:
+def ends_text(number: int, segment: Segment, places: Sequence[str | int]) -> str:
     """Write where fmaps come from, or where they go."""
     return " + ".join(
-        place if isinstance(place, str) else _label(number, segment, place) for place in places
+        place if isinstance(place, str) else group_label(number, segment, place) for place in places
     )
 
 
-def _nodes(region: NodeRegion) -> str:
+def nodes_text(region: NodeRegion) -> str:
     """Write the nodes of a region, which may be folded, as rectangles.
 
     >>> from nn_dataflow.core import NodeRegion, PhyDim2
     >>> chip = NodeRegion(PhyDim2(4, 4), PhyDim2(0, 0), type=NodeRegion.PROC)
-    >>> [_nodes(region) for region in chip.allocate([5, 11])]
+    >>> [nodes_text(region) for region in chip.allocate([5, 11])]
     ['5: 1x4 at (0,0) + 1x1 at (1,3)', '11: 1x3 at (1,0) + 2x4 at (2,0)']
     """
-    columns: dict[int, list[int]] = {}
-    for row, column in region.coordinates().tolist():
-        columns.setdefault(row, []).append(column)
-    rectangles = []
-    for wide, rows in groupby(sorted(columns), key=lambda row: sorted(columns[row])):
-        high = [*rows]
-        rectangles.append(f"{len(high)}x{len(wide)} at ({high[0]},{wide[0]})")
-    return f"{region.dim.size()}: {' + '.join(rectangles)}"
+    parts = (f"{high}x{wide} at ({row},{column})" for high, wide, row, column in rectangles(region))
+    return f"{region.dim.size()}: {' + '.join(parts)}"

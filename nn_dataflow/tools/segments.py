@@ -14,6 +14,8 @@ from nn_dataflow.core.segment_plan import SegmentPlan
 from nn_dataflow.core.segment_times import node_time
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from nn_dataflow.core.node_region import NodeRegion
     from nn_dataflow.core.pipeline_dependency import LayerLinks
     from nn_dataflow.core.pipeline_segment_timing import PipelineSegmentTiming, SchedIndex
@@ -22,6 +24,15 @@ if TYPE_CHECKING:
 
 MEMORY = "DRAM"
 OWN = "own"  # the buffers of the layer's own nodes
+
+
+class Rectangle(NamedTuple):
+    """Neighbouring nodes: rows x columns, the first of them at a row and a column."""
+
+    rows: int
+    columns: int
+    row: int
+    column: int
 
 
 class SegmentLayer(NamedTuple):
@@ -114,3 +125,36 @@ def _layer(
         ifmaps_from=tuple(sources),
         ofmaps_to=tuple(destinations),
     )
+
+
+def rectangles(region: NodeRegion) -> list[Rectangle]:
+    """Return the nodes of a region, which may be folded, as rectangles.
+
+    >>> from nn_dataflow.core import NodeRegion, PhyDim2
+    >>> chip = NodeRegion(PhyDim2(4, 4), PhyDim2(0, 0), type=NodeRegion.PROC)
+    >>> [[tuple(part) for part in rectangles(region)] for region in chip.allocate([5, 11])]
+    [[(1, 4, 0, 0), (1, 1, 1, 3)], [(1, 3, 1, 0), (2, 4, 2, 0)]]
+    """
+    columns: dict[int, list[int]] = {}
+    for row, column in sorted(map(tuple, region.coordinates().tolist())):
+        columns.setdefault(row, []).append(column)
+    return [
+        Rectangle(len(alike), len(run), alike[0], run[0])
+        for alike in runs([*columns], lambda row: columns[row])
+        for run in runs(columns[alike[0]])
+    ]
+
+
+def runs(numbers: Sequence[int], kind: Callable[[int], object] = type) -> list[list[int]]:
+    """Divide ascending numbers into runs of consecutive ones of the same kind.
+
+    >>> runs([1, 2, 3, 5, 7, 8])
+    [[1, 2, 3], [5], [7, 8]]
+    """
+    found: list[list[int]] = []
+    for number in numbers:
+        if found and number == found[-1][-1] + 1 and kind(number) == kind(found[-1][-1]):
+            found[-1].append(number)
+        else:
+            found.append([number])
+    return found

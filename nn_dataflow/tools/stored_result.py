@@ -123,6 +123,7 @@ def _layer(schedules: _Values, name: str) -> LayerPlan:
         same = tuple(level[number] for level in factors)
         if loop in scheme and scheme.wholes(loop, (3,), 1) != same:
             scheme.refuse(loop, f"must be {[*same]}, as tvals says, got {scheme.get(loop)}")
+    made = tuple(math.prod(loop) for loop in zip(*factors, strict=True))
     orders = scheme.wholes("orders", (2, 3))
     if any(sorted(order) != [0, 1, 2] for order in orders):
         scheme.refuse("orders", f"must be two permutations of 0, 1, 2, got {short(orders)}")
@@ -132,6 +133,7 @@ def _layer(schedules: _Values, name: str) -> LayerPlan:
         part=scheme.partition("part"),
         bl_ts=factors,
         bl_ords=orders,
+        trips=scheme.wholes("trips", (3,), 1) if "trips" in scheme else made,
         keep_filters=scheme.wholes("fetch", (2, 3))[0][0] == 0,
         unit_size=tuples(scheme.get("unit_size")),
         figures={

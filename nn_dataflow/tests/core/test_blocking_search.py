@@ -68,7 +68,8 @@ class Everything:
 
     def __init__(self, nld, resource, options, cost, tops=FREE):
         rows = []
-        for bl_ts, bl_ords in ref.gen_candidates(nld, independent(tops)):
+        partial = options.sw_imperfect
+        for bl_ts, bl_ords in ref.gen_candidates(nld, independent(tops), partial=partial):
             equivalent = is_equivalent(nld, bl_ts, bl_ords)
             if equivalent and tops == FREE:
                 continue
@@ -87,12 +88,19 @@ class Everything:
 
 
 @st.composite
-def searches(draw, *, conv=None, tops=False, max_candidates=36 * 100):
-    """(nld, resource, options, cost, tops) of a space that can be enumerated."""
+def searches(draw, *, conv=None, tops=False, max_candidates=36 * 100, partial=None):
+    """(nld, resource, options, cost, tops) of a space that can be enumerated.
+
+    The last blocks of loops may be partial in every second one, or as given.
+    """
+    partial = draw(st.booleans()) if partial is None else partial
+    if partial:
+        max_candidates //= 3  # of full blocks; there are more of the others
     nld = draw(own_st.nested_loop_descs(conv=conv, max_candidates=max_candidates))
-    resource = draw(own_st.resources(nld))
+    resource = draw(own_st.resources(nld, partial=partial))
     required = draw(top_loops(nld.loopcnt)) if tops else FREE
-    return nld, resource, draw(own_st.blocking_options()), draw(own_st.costs()), required
+    options = draw(own_st.blocking_options(partial=partial))
+    return nld, resource, options, draw(own_st.costs()), required
 
 
 @st.composite
@@ -235,14 +243,15 @@ def test_points_are_what_the_model_says(case, hops, goal, num):
 @given(searches(tops=True), hop_limits(), st.sampled_from(GOALS), st.integers(1, 3))
 @settings(max_examples=60, deadline=None)
 def test_effort_adds_up(case, hops, goal, num):
-    nld, *_, tops = case
+    nld, _, options, _, tops = case
     _, effort = search(case, hops[0], goal, num)
     counts = effort.as_dict()
     assert min(counts.values()) >= 0
     kinds = ("equivalent", "capacity", "bound", "evaluated")
     assert counts["candidates"] == sum(counts[kind] for kind in kinds)
     # Orders that are not allowed count as excluded by what is equivalent.
-    stated = ref.gen_candidates(nld, TopConstraint(tops.factors, ()))
+    constraint = TopConstraint(tops.factors, ())
+    stated = ref.gen_candidates(nld, constraint, partial=options.sw_imperfect)
     assert counts["candidates"] == sum(1 for _ in stated)
 
 
@@ -273,18 +282,47 @@ def test_bounds_are_admissible(case, goal, num):
     assert (points.time >= space.min_time).all()
 
 
+@pytest.mark.parametrize("goal", GOALS)
+@given(searches(conv=True, partial=True))
+@settings(max_examples=60, deadline=None)
+def test_partial_blocks_are_never_worse(goal, case):
+    """The best is that of all candidates, those that others stand for included.
+
+    It is at most the best with full blocks only.
+    """
+    nld, resource, options, cost, _ = case
+    cost = cost._replace(idl_unit=0)
+
+    def least(options):
+        free = SchedulingConstraint()
+        found = list(gen_loopblocking(nld, resource, None, free, cost, options))
+        return [ref.goal_key(goal, one.get_access_cost(cost), one.time) for one in found]
+
+    options = options._replace(opt_goal=goal)
+    best = least(options)
+    every = ref.best(nld, resource, options, cost)
+    assert len(best) == len(every)
+    assert all(close(one, key) for one, (key, *_) in zip(best, every, strict=True))
+    full = least(options._replace(sw_imperfect=False))
+    assert len(full) <= len(best)
+    assert all(one <= other or close(one, other) for one, other in zip(best, full, strict=False))
+
+
 # Nodes that forward data or share their buffers.
 
 
 @st.composite
 def group_searches(draw, *, share):
     """(nld, resource, options, cost, bufshr) of a space whose nodes use the same data."""
-    nld = draw(own_st.nested_loop_descs(conv=True, max_candidates=36 * 200))
+    partial = draw(st.booleans())
+    most = 36 * (60 if partial else 200)
+    nld = draw(own_st.nested_loop_descs(conv=True, max_candidates=most))
     region, part = draw(own_st.groupings(max_nodes=16))
     bufshr = BufShrScheme(region, part)
     sizes = tuple(bufshr.size(dce) for dce in range(3))
-    resource = draw(own_st.sharing_machines(nld, (region, sizes if share else (1, 1, 1))))
-    options = draw(own_st.blocking_options())
+    grouping = region, sizes if share else (1, 1, 1)
+    resource = draw(own_st.sharing_machines(nld, grouping, partial=partial))
+    options = draw(own_st.blocking_options(partial=partial))
     options = options._replace(hw_gbuf_sharing=share, hw_access_forwarding=not share)
     return nld, resource, options, draw(own_st.costs()), bufshr
 
@@ -303,7 +341,8 @@ def test_the_best_are_kept_with_moves_between_nodes(goal, share, data):
     points = frontier(space, limit, goal, num, SearchEffort(), share_cost)
     groups = sharing.groups_of(bufshr)
     rows = []
-    for bl_ts, bl_ords in ref.gen_candidates(nld):
+    partial = options.sw_imperfect
+    for bl_ts, bl_ords in ref.gen_candidates(nld, partial=partial):
         if ref.skip_conv(bl_ts, bl_ords):
             continue
         sizes = tuple(group.size for group in groups)
@@ -311,7 +350,7 @@ def test_the_best_are_kept_with_moves_between_nodes(goal, share, data):
             energy = ref.access_cost(result, cost) + cost.idl_unit * result["time"]
             if share and share_cost:
                 args = nld, bl_ts, bl_ords, resource, result, groups
-                energy += share_cost * sharing.noc_access(*args)
+                energy += share_cost * sharing.noc_access(*args, partial=partial)
             rows.append((energy, result["time"], result["top_level_fetch"], (bl_ts, bl_ords)))
     energies, times, fetches, schemes = zip(*rows, strict=True) if rows else [()] * 4
     kept = zip(points.bl_ts.tolist(), points.bl_ords.tolist(), strict=True)
@@ -507,7 +546,7 @@ def test_local_region_keeps_the_first_that_fit():
     assert [outline(s.bl_ts, s.bl_ords) for s in found] == valid[:5]
 
 
-@given(searches(conv=True, tops=True, max_candidates=36 * 2000))
+@given(searches(conv=True, tops=True, max_candidates=36 * 2000, partial=False))
 @settings(max_examples=60, deadline=None)
 def test_solver_takes_the_place_of_the_search(case):
     """Its valid schemes, each once, in its order, without ranking or cut."""

@@ -58,21 +58,33 @@ def group_sizes(groups):
 
 @st.composite
 def shared_cases(draw, *, conv=True, max_bodies=600):
-    """(nld, scheme, resource, part, options, groups) of schemes whose buffers may be shared."""
+    """(nld, scheme, resource, part, options, groups) of schemes whose buffers may be shared.
+
+    The last blocks of some are partial.
+    """
+    partial = draw(st.booleans())
     nld = draw(own_st.nested_loop_descs(conv=conv, max_bodies=max_bodies))
-    bl_ts, bl_ords = draw(own_st.blocking_factors(nld)), draw(own_st.blocking_orders())
+    bl_ts, bl_ords = (
+        draw(own_st.blocking_factors(nld, partial=partial)),
+        draw(own_st.blocking_orders()),
+    )
     if conv and draw(st.booleans()):  # only three loops in level 1 give something to choose
         loopcnt = tuple(draw(st.lists(st.sampled_from((4, 6, 8)), min_size=3, max_size=3)))
         nld = draw(own_st.synthetic_descs(conv=True))._replace(loopcnt=loopcnt)
-        triples = [[t for t in ref.factor_triples(n) if t[1] > 1] for n in loopcnt]
+        if partial:
+            loopcnt = tuple(draw(st.lists(st.integers(4, 9), min_size=3, max_size=3)))
+            nld = nld._replace(loopcnt=loopcnt)
+        triples_of = ref.block_triples if partial else ref.factor_triples
+        triples = [[t for t in triples_of(n) if t[1] > 1] for n in loopcnt]
         per_loop = [draw(st.sampled_from(one)) for one in triples]
         bl_ts = tuple(zip(*per_loop, strict=True))
     region, part = draw(own_st.groupings())
     if not conv:  # no sums over input channels to divide
         part = PartitionScheme(part.order, (*part.pdims[: pe.INPP], PhyDim2(1, 1)))
     groups = sharing.groups_of(BufShrScheme(region, part, nld.data_loops))
-    resource = draw(own_st.sharing_machines(nld, (region, group_sizes(groups)), bl_ts))
-    options = draw(own_st.blocking_options())._replace(hw_gbuf_sharing=True)
+    grouping = region, group_sizes(groups)
+    resource = draw(own_st.sharing_machines(nld, grouping, bl_ts, partial=partial))
+    options = draw(own_st.blocking_options(partial=partial))._replace(hw_gbuf_sharing=True)
     return nld, (bl_ts, bl_ords), resource, part, options, groups
 
 
@@ -169,7 +181,8 @@ def test_the_best_way_to_share_is_found(case):
     assert one.is_valid() == result["valid"]
     if not one.is_valid():
         return
-    best = sharing.share(nld, *scheme, resource, one.stored_in_gbuf, groups)
+    stored = one.stored_in_gbuf
+    best = sharing.share(nld, *scheme, resource, stored, groups, partial=options.sw_imperfect)
     if best is None:
         assert one.bufshr_subgrp_size == (1, 1, 1)
         assert one.get_noc_access() == (0, 0, 0)
@@ -227,7 +240,8 @@ def test_nothing_is_shared_by_default(case, forwards):
     assert set(itertools.chain(*nothing)) == {0}
     assert one.noc_access == one.bufshr_rotation_access == one.bufshr_wide_fetch_access == (0, 0, 0)
     if one.is_valid():
-        alone = scheme_of(nld, scheme, resource, part, Option(sw_gbuf_bypass=options[0]))
+        alone_options = options._replace(hw_access_forwarding=False)
+        alone = scheme_of(nld, scheme, resource, part, alone_options)
         divided = [w / n for w, n in zip(alone.access[0], one.accfwd_reduction, strict=True)]
         assert list(one.access[me.DRAM]) == pytest.approx(divided)
         assert one.access[1:] == alone.access[1:]
@@ -263,6 +277,7 @@ def test_moves_between_nodes_are_what_the_walk_counts(case):
             dim=groups[dce].dim,
             dist=groups[dce].dist,
             subgroup=one.bufshr_subgrp_size[dce],
+            trips=one.trips,
         )
         assert one.bufshr_rot_round_cnt[dce] == counted.rounds
         assert one.bufshr_rot_unit_cnt[dce] == counted.units
@@ -279,7 +294,9 @@ def test_moves_between_nodes_are_what_the_walk_counts(case):
 def test_accesses_are_what_the_walk_counts(case, options, src_dram, dst_dram):
     """Of memory, or of the buffers of other nodes, in groups that fetch parts of the data."""
     nld, scheme, resource, part, own_options, groups = case
-    options = options._replace(sw_gbuf_bypass=own_options.sw_gbuf_bypass)
+    options = options._replace(
+        sw_gbuf_bypass=own_options.sw_gbuf_bypass, sw_imperfect=own_options.sw_imperfect
+    )
     other = resource.proc_region._replace(origin=PhyDim2(100, 100))
     resource = resource._replace(
         src_data_region=resource.src_data_region if src_dram else other,
@@ -296,6 +313,7 @@ def test_accesses_are_what_the_walk_counts(case, options, src_dram, dst_dram):
         src_dram=src_dram,
         dst_dram=dst_dram,
         groups=group_sizes(groups),
+        trips=one.trips,
     )
     for level in range(me.NUM):
         assert list(one.access[level]) == approx(counted.access[level])
@@ -308,7 +326,8 @@ def test_every_body_is_visited_once_in_order(case):
     nld, scheme, resource, part, options, _ = case
     one = scheme_of(nld, scheme, resource, part, options)
     visited = list(one.gen_index())
-    assert visited == list(walk(one.bl_ts, one.bl_ords, (one.bufshr_bs_t, one.bufshr_bs_ord)))
+    bs = one.bufshr_bs_t, one.bufshr_bs_ord
+    assert visited == list(walk(one.bl_ts, one.bl_ords, bs, one.trips))
     assert len(visited) == len(set(visited)) == math.prod(nld.loopcnt)
     assert set(visited) == set(itertools.product(*map(range, nld.loopcnt)))
 

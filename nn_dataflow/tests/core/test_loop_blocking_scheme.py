@@ -67,15 +67,17 @@ def assert_is(evaluation, index, result):
 # Arrays against the scalar reference and the simulator.
 
 
-@given(own_st.cases(max_bodies=3000, exact=False))
+@pytest.mark.parametrize("partial", [False, True])
+@given(st.data())
 @settings(max_examples=300, deadline=None)
-def test_one_scheme_is_as_the_reference_says(case):
+def test_one_scheme_is_as_the_reference_says(partial, data):
     """Every way to run it, also where factors cover more than the trip counts."""
+    case = data.draw(own_st.cases(max_bodies=3000, exact=partial, partial=partial))
     nld, bl_ts, bl_ords, resource, options = case
     found = ref.variants(nld, bl_ts, bl_ords, resource, options)
     kept = evaluate(nld, [(bl_ts, bl_ords)], resource, options)
     assert bool(kept.valid[0]) == bool(found)
-    assert kept.unit_cnt[0].tolist() == ref.unit_counts(nld, bl_ts)
+    assert kept.unit_cnt[0].tolist() == ref.unit_counts(nld, bl_ts, partial=partial)
     if found:
         assert_is(kept, 0, found[0])
         streamed = evaluate(nld, [(bl_ts, bl_ords)], resource, options, keep_filters=False)
@@ -85,9 +87,11 @@ def test_one_scheme_is_as_the_reference_says(case):
         assert kept.access_cost(COST)[0] == math.inf
 
 
-@given(own_st.cases(max_bodies=600))
+@pytest.mark.parametrize("partial", [False, True])
+@given(st.data())
 @settings(max_examples=150, deadline=None)
-def test_accesses_are_what_the_walk_counts(case):
+def test_accesses_are_what_the_walk_counts(partial, data):
+    case = data.draw(own_st.cases(max_bodies=600, partial=partial))
     nld, bl_ts, bl_ords, resource, options = case
     scheme = scheme_of(nld, bl_ts, bl_ords, resource, options)
     assume(scheme.is_valid())
@@ -100,6 +104,7 @@ def test_accesses_are_what_the_walk_counts(case):
         no_time_mux=resource.no_time_mux,
         src_dram=resource.src_data_region.type == NodeRegion.DRAM,
         dst_dram=resource.dst_data_region.type == NodeRegion.DRAM,
+        trips=nld.loopcnt,
     )
     assert np.array(scheme.access) == approx(counts.access)
     assert np.array(scheme.remote_gbuf_access) == approx(counts.remote_gbuf_access)
@@ -234,12 +239,15 @@ def test_access_cost_is_the_sum_over_levels(case, cost):
     assert scheme.get_access_cost(cost) == pytest.approx(total, rel=1e-9)
 
 
-@given(own_st.cases(max_bodies=400, exact=False))
+@pytest.mark.parametrize("partial", [False, True])
+@given(st.data())
 @settings(max_examples=60, deadline=None)
-def test_gen_index_is_the_walk(case):
-    _, bl_ts, bl_ords, *_ = case
+def test_gen_index_is_the_walk(partial, data):
+    case = data.draw(own_st.cases(max_bodies=400, exact=partial, partial=partial))
+    nld, bl_ts, bl_ords, *_ = case
     assume(math.prod(map(math.prod, bl_ts)) <= 2000)
-    assert list(scheme_of(*case).gen_index()) == list(walk(bl_ts, bl_ords))
+    trips = nld.loopcnt if partial else None
+    assert list(scheme_of(*case).gen_index()) == list(walk(bl_ts, bl_ords, trips=trips))
 
 
 @given(st.tuples(*[st.integers(1, 3)] * 3), st.permutations((0, 1, 2)))
@@ -262,6 +270,7 @@ def test_data_size_of_what_is_not_there(level, category):
 
 
 IN_ORDER = ((0, 1, 2), (0, 1, 2))
+PARTIAL = Option(sw_imperfect=True)
 
 
 @pytest.mark.parametrize(
@@ -287,6 +296,38 @@ IN_ORDER = ((0, 1, 2), (0, 1, 2))
 def test_refusals(bl_ts, bl_ords, message):
     with pytest.raises(ValueError, match=f"LoopBlockingScheme: .*{message}"):
         scheme_of(conv2_desc(), bl_ts, bl_ords, machine(), Option())
+
+
+@pytest.mark.parametrize(
+    "bl_ts",
+    [
+        pytest.param(((5, 4, 4), (10, 1, 1), (2, 32, 1)), id="last GBUF block too full"),
+        pytest.param(((7, 4, 4), (7, 1, 1), (2, 32, 1)), id="empty REGF blocks"),
+        pytest.param(((13, 4, 4), (4, 1, 1), (1, 32, 1)), id="empty GBUF block"),
+        pytest.param(((5, 4, 4), (3, 1, 1), (3, 32, 1)), id="do not cover"),
+        pytest.param(((5, 4, 4), (0, 1, 1), (1, 32, 1)), id="factor of 0"),
+        pytest.param(((-5, 4, 4), (-5, 1, 1), (2, 32, 1)), id="negative factors"),
+    ],
+)
+def test_refusals_of_blocks_that_are_not_equal(bl_ts):
+    """They would be fewer, or empty."""
+    with pytest.raises(ValueError, match=r"LoopBlockingScheme: .*(do not cover|do not cut loops)"):
+        scheme_of(conv2_desc(), bl_ts, IN_ORDER, machine(), PARTIAL)
+
+
+def test_worked_example_of_partial_blocks():
+    """Section 10, H: 48 channels in blocks of 10, 10, 10, 10 and 8, each in steps of 4."""
+    bl_ts, bl_ords = ((5, 4, 4), (3, 1, 1), (4, 32, 1)), ((2, 0, 1), (0, 1, 2))
+    scheme = scheme_of(conv2_desc(), bl_ts, bl_ords, machine(size_regf=4096), PARTIAL)
+    assert scheme.trips == (48, 128, 4)
+    assert scheme.unit_cnt == ((320, 10, 32), (128, 4, 32))
+    assert scheme.fetch == ((4, 1, 9), (4, 4, 9))
+    assert scheme.proc_time == 3317760
+    inside = ((5, 4, 4), (3, 1, 1), (4, 32, 1)), ((2, 0, 1), (2, 1, 0))
+    assert scheme_of(conv2_desc(), *inside, machine(size_regf=4096), PARTIAL).fetch[1][2] == 9
+    outside = ((5, 4, 2), (3, 1, 2), (4, 32, 1)), ((2, 0, 1), (2, 1, 0))
+    one = scheme_of(conv2_desc(), *outside, machine(size_regf=4096), PARTIAL)
+    assert one.fetch[1][2] == 2 * (4 * 3 + 2) - 1  # the last block has two steps only
 
 
 # Filters that stay on chip (section 3.8 with correction M6).

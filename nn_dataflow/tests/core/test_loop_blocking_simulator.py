@@ -135,12 +135,13 @@ def test_walk_order():
     assert list(walk(bl_ts, ((0, 2, 1), (2, 1, 0)))) == swapped
 
 
-@given(data=st.data())
-@settings(max_examples=50, deadline=None)
-def test_walk_visits_every_body_once(data):
+@given(data=st.data(), partial=st.booleans())
+@settings(max_examples=100, deadline=None)
+def test_walk_visits_every_body_once(data, partial):
     nld = data.draw(own_st.nested_loop_descs(max_bodies=300))
-    bl_ts = data.draw(own_st.blocking_factors(nld))
-    bodies = list(walk(bl_ts, data.draw(own_st.blocking_orders())))
+    bl_ts = data.draw(own_st.blocking_factors(nld, partial=partial))
+    trips = nld.loopcnt if partial else None
+    bodies = list(walk(bl_ts, data.draw(own_st.blocking_orders()), trips=trips))
     assert sorted(bodies) == list(itertools.product(*map(range, nld.loopcnt)))
 
 
@@ -159,10 +160,23 @@ def test_fetches_and_blocks_are_what_the_walk_sees(case):
     ] == ref.block_sizes(nld, bl_ts, ALL_STORED)
 
 
-@given(own_st.cases(max_bodies=1000))
+@given(own_st.cases(max_bodies=1000, partial=True))
 @settings(max_examples=300, deadline=None)
-def test_accesses_are_what_the_walk_counts(case):
+def test_fetches_of_partial_blocks_are_what_the_walk_sees(case):
+    """Section 1.4: the largest block, and every word that is there."""
+    nld, bl_ts, bl_ords, *_ = case
+    counts = simulate(nld, bl_ts, bl_ords, ALL_STORED, trips=nld.loopcnt)
+    assert counts.bodies == math.prod(nld.loopcnt)
+    assert counts.fetch == ref.fetch_counts(nld, bl_ts, bl_ords, partial=True)
+    assert counts.peak_units == ref.unit_counts(nld, bl_ts, partial=True)
+
+
+@pytest.mark.parametrize("partial", [False, True])
+@given(st.data())
+@settings(max_examples=300, deadline=None)
+def test_accesses_are_what_the_walk_counts(partial, data):
     """Section 4 for every valid way to run a scheme, with any place of the data."""
+    case = data.draw(own_st.cases(max_bodies=1000, partial=partial))
     nld, bl_ts, bl_ords, resource, options = case
     found = ref.variants(nld, bl_ts, bl_ords, resource, options)
     assume(found)
@@ -176,6 +190,7 @@ def test_accesses_are_what_the_walk_counts(case):
             no_time_mux=resource.no_time_mux,
             src_dram=resource.src_data_region.type == NodeRegion.DRAM,
             dst_dram=resource.dst_data_region.type == NodeRegion.DRAM,
+            trips=nld.loopcnt,
         )
         assert result["access"] == rows(counts.access)
         assert result["remote_gbuf_access"] == pytest.approx(counts.remote_gbuf_access)
@@ -186,10 +201,12 @@ def test_accesses_are_what_the_walk_counts(case):
         assert result["time"] >= sum(map(sum, counts.access[:1])) / resource.dram_bandwidth
 
 
-@given(own_st.cases(max_bodies=600), st.data())
+@pytest.mark.parametrize("partial", [False, True])
+@given(st.data())
 @settings(max_examples=200, deadline=None)
-def test_ifmaps_that_are_partly_near_are_what_the_walk_counts(case, data):
+def test_ifmaps_that_are_partly_near_are_what_the_walk_counts(partial, data):
     """A part of the ifmaps is in the nodes, the rest comes from memory: read once, and stored."""
+    case = data.draw(own_st.cases(max_bodies=600, partial=partial))
     nld, bl_ts, bl_ords, resource, options = case
     resource = resource._replace(src_data_region=own_st.MEMORY)
     first = nld.data_loops[ref.IFM].loops()[0]
@@ -199,7 +216,7 @@ def test_ifmaps_that_are_partly_near_are_what_the_walk_counts(case, data):
     found = ref.variants(nld, bl_ts, bl_ords, resource, options, near_ifmaps=share)
     model = BlockingModel(nld, resource, options, near_ifmaps=share)
     evaluation = model.evaluate(np.array([bl_ts]), np.array([bl_ords]), keep_filters=True)
-    passes = ref.fetch_counts(nld, bl_ts, bl_ords)[0][ref.IFM]
+    passes = ref.fetch_counts(nld, bl_ts, bl_ords, partial=partial)[0][ref.IFM]
     assert bool(evaluation.valid[0]) == bool(found)
     assert not found or passes == 1
     for result in found:
@@ -213,6 +230,7 @@ def test_ifmaps_that_are_partly_near_are_what_the_walk_counts(case, data):
             no_time_mux=resource.no_time_mux,
             dst_dram=resource.dst_data_region.type == NodeRegion.DRAM,
             near_ifmaps=near,
+            trips=nld.loopcnt,
         )
         assert result["access"] == rows(counts.access)
         assert result["remote_gbuf_access"] == pytest.approx(counts.remote_gbuf_access)
@@ -225,12 +243,14 @@ def test_ifmaps_that_are_partly_near_are_what_the_walk_counts(case, data):
         assert evaluation.time[0] == result["time"]
 
 
-@given(own_st.cases(max_bodies=600))
+@pytest.mark.parametrize("partial", [False, True])
+@given(st.data())
 @settings(max_examples=200, deadline=None)
-def test_validity_follows_from_what_the_walk_sees(case):
+def test_validity_follows_from_what_the_walk_sees(partial, data):
     """Sections 3.3 and 3.5 to 3.7 with blocks and fetches taken from the walk."""
+    case = data.draw(own_st.cases(max_bodies=600, partial=partial))
     nld, bl_ts, bl_ords, resource, options = case
-    counts = simulate(nld, bl_ts, bl_ords, ALL_STORED)
+    counts = simulate(nld, bl_ts, bl_ords, ALL_STORED, trips=nld.loopcnt)
     stored = []
     legal = True
     regions = (None, resource.src_data_region, resource.dst_data_region)

@@ -33,6 +33,7 @@ from nn_dataflow.core.loop_blocking_space import (
     local_region_table,
     roles_of,
 )
+from nn_dataflow.core.loop_blocks import are_blocks, block_triples, num_blocks
 from nn_dataflow.tests import reference_blocking as ref
 from nn_dataflow.tests.core.test_loop_blocking_simulator import TopConstraint, conv2_desc
 
@@ -41,6 +42,16 @@ ORDERS = list(itertools.permutations(range(3)))
 
 SMALL = st.sampled_from((1, 2, 3, 4, 6, 8))
 COUNTS = st.tuples(SMALL, SMALL, SMALL).filter(lambda c: math.prod(c) <= 48)
+UNEVEN = st.tuples(*[st.integers(1, 9)] * 3).filter(lambda c: math.prod(c) <= 60)
+
+
+def counts_and_kind(*, tops=False):
+    """Trip counts (with required top factors), and whether blocks may be partial."""
+    both = [
+        st.tuples(counts.flatmap(with_tops) if tops else counts, st.just(partial))
+        for counts, partial in ((COUNTS, False), (UNEVEN, True))
+    ]
+    return st.one_of(both)
 
 
 def with_tops(counts):
@@ -49,14 +60,17 @@ def with_tops(counts):
     return st.tuples(st.just(counts), tops)
 
 
-def tables_of(counts, tops, may_pin, outer=()):
-    return [conv_table(count, lpe, tops[lpe], may_pin, outer) for lpe, count in enumerate(counts)]
+def tables_of(counts, tops, may_pin, outer=(), *, partial=False):
+    return [
+        conv_table(count, lpe, tops[lpe], may_pin, outer, partial=partial)
+        for lpe, count in enumerate(counts)
+    ]
 
 
-def built(counts, tops=(0, 0, 0), may_pin=False, outer=()):
+def built(counts, tops=(0, 0, 0), may_pin=False, outer=(), *, partial=False):
     """All schemes of all cases: (case, entries of the tables, bl_ts, bl_ords)."""
     cases = conv_cases(may_pin, outer)
-    tables = tables_of(counts, tops, may_pin, outer)
+    tables = tables_of(counts, tops, may_pin, outer, partial=partial)
     for case in cases:
         spans = []
         for lpe, table in enumerate(tables):
@@ -73,17 +87,39 @@ def built(counts, tops=(0, 0, 0), may_pin=False, outer=()):
             yield case, entries, bl_ts, bl_ords
 
 
-def candidates(counts, tops=(0, 0, 0)):
-    for bl_ts, bl_ords in ref.gen_candidates(conv2_desc(counts)):
-        if all(top in (0, t) for top, t in zip(tops, bl_ts[0], strict=True)):
-            yield bl_ts, bl_ords
+def candidates(counts, tops=(0, 0, 0), outer=(), *, partial=False):
+    constraint = TopConstraint(tops, outer)
+    yield from ref.gen_candidates(conv2_desc(counts), constraint, partial=partial)
 
 
-def fetches_and_blocks(bl_ts, bl_ords):
+def fetches_and_blocks(counts, bl_ts, bl_ords):
     """Fetches and unit counts of a scheme: its accesses, and the space that it needs."""
-    nld = conv2_desc(tuple(map(math.prod, zip(*bl_ts, strict=True))))
-    fetch, units = ref.fetch_counts(nld, bl_ts, bl_ords), ref.unit_counts(nld, bl_ts)
+    nld = conv2_desc(counts)
+    fetch = ref.fetch_counts(nld, bl_ts, bl_ords, partial=True)
+    units = ref.unit_counts(nld, bl_ts, partial=True)
     return [*fetch[0], *fetch[1]], [*units[0], *units[1]]
+
+
+def assert_nothing_is_lost(counts, found, allowed, *, partial):
+    """For every candidate some scheme has no more fetches, and blocks no larger.
+
+    The same categories have reuse in GBUF, which decides what is stored there. Full blocks have
+    equal fetches even.
+    """
+    reuse_of = collections.defaultdict(set)
+    for scheme in found:
+        fetch, blocks = fetches_and_blocks(counts, *scheme)
+        reuse = [top < gbuf for top, gbuf in zip(fetch[:3], fetch[3:], strict=True)]
+        reuse_of[tuple(reuse)].add((*fetch, *blocks))
+    for scheme in allowed:
+        fetch, blocks = fetches_and_blocks(counts, *scheme)
+        own = (*fetch, *blocks)
+        reuse = [top < gbuf for top, gbuf in zip(fetch[:3], fetch[3:], strict=True)]
+        assert any(
+            all(x <= y for x, y in zip(other, own, strict=True))
+            and (partial or other[: len(fetch)] == tuple(fetch))
+            for other in reuse_of[tuple(reuse)]
+        ), scheme
 
 
 # Factors and orders.
@@ -100,6 +136,38 @@ def test_divisors(count):
 def test_factor_triples(count, top):
     expected = [triple for triple in ref.factor_triples(count) if top in (0, triple[0])]
     assert list(map(tuple, factor_triples(count, top).tolist())) == expected
+
+
+@given(st.integers(1, 60), st.integers(0, 12))
+@settings(max_examples=100)
+def test_block_triples(count, top):
+    """All factorisations are among them; where a top factor is required, it divides the loop."""
+    expected = [
+        triple
+        for triple in ref.block_triples(count)
+        if top in (0, triple[0]) and (not top or count % top == 0)
+    ]
+    triples = block_triples(count, top)
+    assert list(map(tuple, triples.tolist())) == expected
+    assert set(map(tuple, factor_triples(count, top).tolist())) <= set(expected)
+    assert are_blocks(np.full(len(triples), count), triples).all()
+
+
+@given(st.integers(1, 30), st.tuples(*[st.integers(0, 30)] * 3))
+@settings(max_examples=200)
+def test_what_are_blocks(count, triple):
+    """Those that are listed, and no others."""
+    assert bool(are_blocks(np.array(count), np.array(triple))) == (
+        triple in ref.block_triples(count)
+    )
+
+
+@given(st.integers(1, 200), st.integers(1, 200), st.integers(1, 200))
+def test_number_of_blocks(count, outer, size):
+    """By cutting."""
+    blocks = [range(count)[x : x + outer] for x in range(0, count, outer)]
+    pieces = sum(len(range(0, len(block), size)) for block in blocks)
+    assert num_blocks(count, outer, size) == pieces
 
 
 def test_number_of_orders():
@@ -128,31 +196,35 @@ def test_loops_and_their_categories():
 # The cases.
 
 
-@given(COUNTS)
-@settings(max_examples=25, deadline=None)
-def test_cases_hold_what_the_skip_rule_keeps(counts):
+@given(counts_and_kind())
+@settings(max_examples=40, deadline=None)
+def test_cases_hold_what_the_skip_rule_keeps(case):
     """All of it, nothing else, and each candidate once."""
-    found = [(bl_ts, bl_ords) for _, _, bl_ts, bl_ords in built(counts)]
-    kept = {scheme for scheme in candidates(counts) if not ref.skip_conv(*scheme)}
+    counts, partial = case
+    found = [(bl_ts, bl_ords) for _, _, bl_ts, bl_ords in built(counts, partial=partial)]
+    allowed = candidates(counts, partial=partial)
+    kept = {scheme for scheme in allowed if not ref.skip_conv(*scheme)}
     assert len(found) == len(set(found))
     assert set(found) == kept
 
 
-@given(COUNTS)
-@settings(max_examples=15, deadline=None)
-def test_pinned_and_streamed_filters(counts):
+@given(counts_and_kind())
+@settings(max_examples=25, deadline=None)
+def test_pinned_and_streamed_filters(case):
     """Splitting by where filters are changes no candidate: those that could be pinned are twice.
 
     Once pinned, once streamed past GBUF where GBUF would give filters no reuse.
     """
+    counts, partial = case
     found = collections.defaultdict(list)
-    for case, _, bl_ts, bl_ords in built(counts, may_pin=True):
-        found[bl_ts, bl_ords].append(case.roles[BAT].filters)
-    kept = {scheme for scheme in candidates(counts) if not ref.skip_conv(*scheme)}
+    for one, _, bl_ts, bl_ords in built(counts, may_pin=True, partial=partial):
+        found[bl_ts, bl_ords].append(one.roles[BAT].filters)
+    allowed = candidates(counts, partial=partial)
+    kept = {scheme for scheme in allowed if not ref.skip_conv(*scheme)}
     assert set(found) == kept
     nld = conv2_desc(counts)
     for (bl_ts, bl_ords), ways in found.items():
-        fetch = ref.fetch_counts(nld, bl_ts, bl_ords)
+        fetch = ref.fetch_counts(nld, bl_ts, bl_ords, partial=True)
         if bl_ts[0][0] > 1 or bl_ts[0][1] > 1:
             assert ways == [NORMAL]
         elif fetch[0][0] < fetch[1][0]:
@@ -161,72 +233,52 @@ def test_pinned_and_streamed_filters(counts):
             assert sorted(ways) == [PINNED, STREAMED]
 
 
-@given(COUNTS.flatmap(with_tops), st.booleans())
-@settings(max_examples=40, deadline=None)
+@given(counts_and_kind(tops=True), st.booleans())
+@settings(max_examples=60, deadline=None)
 def test_required_top_factors_lose_nothing(case, may_pin):
     """Correction S2: where the merged scheme has other top factors, the scheme itself stays.
 
-    For every candidate some scheme has the same fetches, and blocks no larger; none is built twice
-    or has other top factors than required.
+    None is built twice or has other top factors than required.
     """
-    counts, tops = case
+    (counts, tops), partial = case
     found = [
         (bl_ts, bl_ords)
-        for one, _, bl_ts, bl_ords in built(counts, tops, may_pin)
+        for one, _, bl_ts, bl_ords in built(counts, tops, may_pin, partial=partial)
         if one.roles[BAT].filters != STREAMED
     ]
-    allowed = set(candidates(counts, tops))
+    allowed = set(candidates(counts, tops, partial=partial))
     assert len(found) == len(set(found))
     assert set(found) <= allowed
     assert set(found) >= {scheme for scheme in allowed if not ref.skip_conv(*scheme)}
-    blocks_of = collections.defaultdict(list)
-    for scheme in found:
-        fetch, blocks = fetches_and_blocks(*scheme)
-        blocks_of[tuple(fetch)].append(blocks)
-    for scheme in allowed:
-        fetch, blocks = fetches_and_blocks(*scheme)
-        assert any(
-            all(x <= y for x, y in zip(other, blocks, strict=True))
-            for other in blocks_of[tuple(fetch)]
-        ), scheme
+    assert_nothing_is_lost(counts, found, allowed, partial=partial)
 
 
-@given(COUNTS.flatmap(with_tops), st.permutations(range(3)), st.booleans())
-@settings(max_examples=40, deadline=None)
+@given(counts_and_kind(tops=True), st.permutations(range(3)), st.booleans())
+@settings(max_examples=60, deadline=None)
 def test_required_outer_loops_lose_nothing(case, loops, may_pin):
     """A pipeline needs some loops outermost at the top, those of required factors above 1."""
-    counts, tops = case
+    (counts, tops), partial = case
     outer = tuple(lpe for lpe in loops if tops[lpe] > 1)
     found = [
         (bl_ts, bl_ords)
-        for one, _, bl_ts, bl_ords in built(counts, tops, may_pin, outer)
+        for one, _, bl_ts, bl_ords in built(counts, tops, may_pin, outer, partial=partial)
         if one.roles[BAT].filters != STREAMED
     ]
-    constraint = TopConstraint(tops, outer)
-    allowed = list(ref.gen_candidates(conv2_desc(counts), constraint))
+    allowed = list(candidates(counts, tops, outer, partial=partial))
     assert len(found) == len(set(found))
     assert set(found) <= set(allowed)
-    blocks_of = collections.defaultdict(list)
-    for scheme in found:
-        fetch, blocks = fetches_and_blocks(*scheme)
-        blocks_of[tuple(fetch)].append(blocks)
-    for scheme in allowed:
-        fetch, blocks = fetches_and_blocks(*scheme)
-        assert any(
-            all(x <= y for x, y in zip(other, blocks, strict=True))
-            for other in blocks_of[tuple(fetch)]
-        ), scheme
+    assert_nothing_is_lost(counts, found, allowed, partial=partial)
 
 
-@given(COUNTS.flatmap(with_tops), st.booleans())
-@settings(max_examples=40, deadline=None)
+@given(counts_and_kind(tops=True), st.booleans())
+@settings(max_examples=60, deadline=None)
 def test_tables_say_the_fetches(case, may_pin):
     """The column of a loop is the fetches of its category in all schemes of the case."""
-    counts, tops = case
-    tables = tables_of(counts, tops, may_pin)
+    (counts, tops), partial = case
+    tables = tables_of(counts, tops, may_pin, partial=partial)
     nld = conv2_desc(counts)
-    for one, entries, bl_ts, bl_ords in built(counts, tops, may_pin):
-        fetch = ref.fetch_counts(nld, bl_ts, bl_ords)
+    for one, entries, bl_ts, bl_ords in built(counts, tops, may_pin, partial=partial):
+        fetch = ref.fetch_counts(nld, bl_ts, bl_ords, partial=partial)
         if one.roles[BAT].filters == PINNED:
             fetch[0][0] = 0
         for lpe, (table, entry) in enumerate(zip(tables, entries, strict=True)):
@@ -234,16 +286,22 @@ def test_tables_say_the_fetches(case, may_pin):
             assert table.fetch[entry].tolist() == [fetch[0][dce], fetch[1][dce]]
 
 
-@given(SMALL.flatmap(lambda c: with_tops((c, 1, 1))), st.sampled_from((0, 1, 2)), st.booleans())
+@given(
+    st.integers(1, 12).flatmap(lambda c: with_tops((c, 1, 1))),
+    st.sampled_from((0, 1, 2)),
+    st.booleans(),
+    st.booleans(),
+)
 @settings(max_examples=60, deadline=None)
-def test_tables_are_consistent(case, lpe, may_pin):
+def test_tables_are_consistent(case, lpe, may_pin, partial):
     """Columns belong together, and the roles lie behind each other without a gap."""
     (count, *_), (top, *_) = case
-    table = conv_table(count, lpe, top, may_pin)
-    triples = factor_triples(count, top)
+    table = conv_table(count, lpe, top, may_pin, partial=partial)
+    triples = (block_triples if partial else factor_triples)(count, top)
     assert table.num_triples == len(triples)
     assert np.array_equal(table.ts, triples[table.triple])
-    assert np.array_equal(table.block, table.ts[:, 1] * table.ts[:, 2])
+    cuts = [ref.cut(count, triple) for triple in table.ts.tolist()]
+    assert table.block.tolist() == [sum(blocks[0]) for blocks in cuts]
     assert table.start.tolist() == [0, *table.stop[:-1].tolist()]
     assert table.stop[-1] == len(table.ts)
     roles, role_of_case = roles_of(conv_cases(may_pin), lpe)

@@ -86,6 +86,59 @@ def test_network_search_is_the_walk_over_everything(goal, case):
     assert (dataflow.failure is None) == bool(found)
 
 
+def with_partial_blocks(case, partial):
+    network, batch, resource, cost, options, strategy = case
+    options = options._replace(sw_imperfect=partial, ntops=1)
+    return network, batch, resource, cost, options, strategy
+
+
+@given(network_searches(), st.sampled_from(GOALS))
+@settings(max_examples=40, deadline=None)
+def test_partial_blocks_are_never_worse(case, goal):
+    """Every schedule without them is one of those with them."""
+    case = *case[:4], case[4]._replace(opt_goal=goal), case[5]
+    full, partial = (
+        keys_of(goal, searched(*with_partial_blocks(case, partial))[0]) for partial in (False, True)
+    )
+    assert len(full) <= len(partial)
+    assert all(
+        one <= other or rs.close(one, other) for one, other in zip(partial, full, strict=False)
+    )
+
+
+@pytest.mark.parametrize(("goal", "gain"), [("e", 0.05), ("d", 0.1), ("ed", 0.1)])
+def test_partial_blocks_are_better_where_loops_have_no_divisors(goal, gain):
+    """512 channels, 5 at a time, are a loop of 103 iterations."""
+    network = Network("one")
+    network.set_input_layer(InputLayer(256, 13))
+    network.add("a", ConvLayer(256, 512, 13, 3))
+    memory = NodeRegion(PhyDim2(1, 1), PhyDim2(0, 0), type=NodeRegion.DRAM)
+    resource = Resource(
+        proc_region=memory._replace(type=NodeRegion.PROC),
+        dram_region=memory,
+        src_data_region=memory,
+        dst_data_region=memory,
+        dim_array=PhyDim2(16, 16),
+        size_gbuf=65536,
+        size_regf=256,
+        array_bus_width=math.inf,
+        dram_bandwidth=0.25,
+        no_time_mux=False,
+    )
+    cost = Cost(mac_op=1, mem_hier=(200, 6, 2, 1), noc_hop=10, idl_unit=0)
+    options = Option(sw_gbuf_bypass=(True,) * 3, opt_goal=goal)
+    case = network, 16, resource, cost, options, MapStrategyEyeriss
+    (full,), _ = searched(*with_partial_blocks(case, partial=False))
+    (partial,), _ = searched(*with_partial_blocks(case, partial=True))
+    assert 103 in partial["a"].scheme["trips"]
+    values = {
+        "e": [one.total_cost for one in (full, partial)],
+        "d": [one.total_time for one in (full, partial)],
+        "ed": [one.total_cost * one.total_time for one in (full, partial)],
+    }[goal]
+    assert values[1] <= (1 - gain) * values[0]
+
+
 JOINS = ("join", "diamond", "skip", "residual", "twice", "external", "external_sum")
 
 

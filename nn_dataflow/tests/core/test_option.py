@@ -27,13 +27,14 @@ DEFAULTS = {
     "nprocesses": 1,
     "verbose": False,
 }
+BY_NAME = {"sw_imperfect": False}
 
 
 def test_defaults():
     options = Option()
-    assert options._asdict() == DEFAULTS
-    assert list(options._fields) == list(DEFAULTS)
-    assert Option.option_list() == list(DEFAULTS)
+    assert options._asdict() == DEFAULTS | BY_NAME
+    assert list(options._fields) == [*DEFAULTS, *BY_NAME]
+    assert Option.option_list() == [*DEFAULTS, *BY_NAME]
 
 
 def test_by_position_and_by_name():
@@ -42,12 +43,15 @@ def test_by_position_and_by_name():
     assert options.sw_gbuf_bypass == (False, True, False)
     assert options.sw_solve_loopblocking is True
     assert (options.opt_goal, options.ntops) == ("d", 3)
+    options = Option(*DEFAULTS.values(), sw_imperfect=True)
+    assert options == Option(**DEFAULTS, sw_imperfect=True) != Option()
 
 
 def test_value_semantics():
-    options = Option(ntops=2)
-    assert options == Option()._replace(ntops=2) != Option()
-    assert hash(options) == hash(Option(ntops=2))
+    options = Option(ntops=2, sw_imperfect=True)
+    assert options == Option()._replace(ntops=2, sw_imperfect=True) != Option()
+    assert options == Option._make(options)
+    assert hash(options) == hash(Option(ntops=2, sw_imperfect=True))
     assert repr(options).startswith("Option(sw_gbuf_bypass=(False, False, False), sw_solve")
     same = pickle.loads(pickle.dumps(options))
     assert type(same) is Option
@@ -75,6 +79,7 @@ def test_wrong_arguments(args, kwargs, message):
         {"partition_batch": np.True_},
         {"partition_interlayer": np.int64(0)},
         {"sw_solve_loopblocking": True, "hw_access_forwarding": True},
+        {"sw_imperfect": True, "hw_gbuf_sharing": True},
         {"hw_gbuf_sharing": True, "hw_gbuf_save_writeback": True},
         {"partition_hybrid": True, "partition_ifmaps": True},
         {"layer_pipeline_time_ovhd": 0},
@@ -104,6 +109,7 @@ def test_legal_values(changes):
         ("sw_gbuf_bypass", (False, 2, False), TypeError),
         ("sw_gbuf_bypass", (False, False, 1.0), TypeError),
         *[(name, "no", TypeError) for name, value in DEFAULTS.items() if isinstance(value, bool)],
+        ("sw_imperfect", "no", TypeError),
         ("verbose", None, TypeError),
         ("verbose", 2, TypeError),
         ("verbose", 1.0, TypeError),
@@ -148,6 +154,7 @@ def test_bad_value_is_refused(field, value, error):
         ("sw_solve_loopblocking", "hw_gbuf_sharing"),
         ("hw_access_forwarding", "hw_gbuf_sharing"),
         ("sw_solve_loopblocking", "hw_gbuf_save_writeback"),
+        ("sw_solve_loopblocking", "sw_imperfect"),
     ],
 )
 def test_options_that_exclude_each_other(first, second):

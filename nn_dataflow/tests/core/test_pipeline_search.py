@@ -172,6 +172,8 @@ def options(draw):
         layer_pipeline_max_degree=draw(st.sampled_from((math.inf, math.inf, 2))),
     )
     more = draw(st.sampled_from((None,) * 5 + ("forward", "share", "solve")))
+    if more != "solve":
+        found = found._replace(sw_imperfect=draw(st.booleans()))
     if more == "forward":
         return found._replace(hw_access_forwarding=True)
     if more == "share":
@@ -318,10 +320,7 @@ def check_layer(oracle, segment, sp, tm, scheme):
     ways = [
         one
         for nld in mapping.gen_nested_loop_desc()
-        if all(
-            math.prod(level[loop] for level in result.scheme["tvals"]) == nld.loopcnt[loop]
-            for loop in range(3)
-        )
+        if nld.loopcnt == result.scheme["trips"]
         for one in ref.variants(
             nld,
             result.scheme["tvals"],

@@ -23,7 +23,7 @@ from nn_dataflow.core.schedule_plan import (
     ScheduleEvaluator,
     SchedulePlan,
 )
-from nn_dataflow.core.segment_plan import PlanError, SegmentPlan
+from nn_dataflow.core.segment_plan import PlanError, SegmentPlan, TopLevel
 from nn_dataflow.tests.core import test_network_search as layers
 from nn_dataflow.tests.core import test_pipeline_search as pipelines
 from nn_dataflow.tests.pipeline_cases import IN, machine, network_of
@@ -40,6 +40,7 @@ def plan_of(scheme, resource):
             part=values["part"],
             bl_ts=values["tvals"],
             bl_ords=values["orders"],
+            trips=values["trips"],
             keep_filters=values["fetch"][0][0] == 0,
             unit_size=values["unit_size"],
             figures={
@@ -175,6 +176,36 @@ def test_blocking_factors_for_other_trips():
         "trips; on arrays of 4x4 PEs it must be ("
     )
     assert str(trips) in message.partition("it must be ")[2].split(" or ")
+
+
+def test_blocks_that_are_not_equal():
+    """The trips and the factors say how long the last blocks are."""
+    options = OPTIONS._replace(sw_imperfect=True)
+    plan = found(options)
+    one, *others = plan.layers["b"].trips
+    factors = ((1, 1, 1), (1, *others), (one + 1, 1, 1))
+    assert refusal(changed(plan, "b", bl_ts=factors), options=options) == (
+        f"layer b: the blocking factors {factors} of loops (I, O, B) do not cut {(one, *others)} "
+        "trips in blocks as equal as possible"
+    )
+    trips = (7 * one, *others)
+    factors = ((1, 1, 1), (1, *others), (7 * one, 1, 1))
+    message = refusal(changed(plan, "b", bl_ts=factors, trips=trips), options=options)
+    assert message.startswith(
+        f"layer b: the blocking factors of loops (I, O, B) make {trips} trips; on arrays of 4x4"
+    )
+
+
+def test_groups_that_are_not_alike():
+    """What layers hand over in groups is divided evenly, though blocks may be partial."""
+    segment = SegmentPlan(0, (("a", "b", "c"),), NETWORK, 6, RESOURCE, PIPELINED)
+    for trips, alike in ((6, True), (5, False), (8, False), (9, True)):
+        tops = dict.fromkeys(NETWORK, TopLevel((1, 1, 3), (0, 1, 2), (4, 4, trips)))
+        if alike:
+            segment.check_handover(tops, RESOURCE)
+        else:
+            with pytest.raises(PlanError, match="do not let them hand over"):
+                segment.check_handover(tops, RESOURCE)
 
 
 def test_other_sizes_of_a_pass():

@@ -80,6 +80,7 @@ KEYS = [
     "mem_nhops",
     "node_nhops",
     "unit_nhops",
+    "trips",
 ]
 
 

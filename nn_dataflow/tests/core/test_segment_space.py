@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nn_dataflow.core.columns import take
 from nn_dataflow.core.constraint_grid import UNKNOWN, ConstraintGrid
 from nn_dataflow.core.cost import Cost
 from nn_dataflow.core.inter_layer_pipeline import InterLayerPipeline
@@ -21,17 +22,20 @@ from nn_dataflow.core.layer_space import LayerSpace
 from nn_dataflow.core.layer_table import COST, DRAM, LayerBounds, LayerTable
 from nn_dataflow.core.loop_blocking_space import TopLoops
 from nn_dataflow.core.map_strategy import MapStrategyEyeriss
-from nn_dataflow.core.mapping_space import MappingPool, Setting
+from nn_dataflow.core.mapping_space import MappingPool, MappingSpace, Setting
 from nn_dataflow.core.node_region import NodeRegion
 from nn_dataflow.core.option import Option
 from nn_dataflow.core.partition import input_layout_partitions
 from nn_dataflow.core.partition_scheme import PartitionScheme
 from nn_dataflow.core.phy_dim2 import PhyDim2
+from nn_dataflow.core.search_effort import SearchEffort
 from nn_dataflow.core.search_limit import LowerBounds, SearchLimit, best_of
 from nn_dataflow.core.segment_bounds import SegmentGoal
 from nn_dataflow.core.segment_builder import SegmentBuilder
 from nn_dataflow.tests import pipeline_cases as cases
 from nn_dataflow.tests import reference_search as rs
+from nn_dataflow.tests.core.test_loop_blocking_simulator import conv2_desc
+from nn_dataflow.tests.core.test_loop_blocking_simulator import machine as roomy_machine
 
 ENERGY = Cost(mac_op=1, mem_hier=(200, 6, 2, 1), noc_hop=10, idl_unit=0)
 OPTIONS = Option(
@@ -376,3 +380,15 @@ def test_infinite_bounds_are_not_within():
     infinite = np.array([INFINITE, 1.0])
     bounds = LowerBounds(infinite, infinite, infinite)
     assert limit.within(bounds, limit.weight).tolist() == [False, True]
+
+
+def test_groups_are_those_of_full_blocks():
+    """A batch of 6 in blocks of 2 is three groups; one of 5 is none, for its last block."""
+    options = OPTIONS._replace(sw_imperfect=True)
+    for batch, groups in ((6, 3), (5, 1)):
+        nld = conv2_desc((1, 1, batch))
+        mapping = MappingSpace(nld, Setting(roomy_machine(), ENERGY, options))
+        factors = np.array([[(1, 1, 3), (1, 1, 1), (1, 1, 2)]])
+        points = take(mapping.points((0.0, 0.0, 0.0), SearchEffort()), slice(0, 1))
+        timed = MappingPool().timed(mapping, points._replace(bl_ts=factors))
+        assert timed.groups.bat.tolist() == [groups]

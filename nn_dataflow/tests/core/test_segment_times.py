@@ -38,12 +38,15 @@ FACTORS = st.tuples(*[st.sampled_from((1, 1, 2, 3, 4))] * 3)
 CYCLES = st.integers(0, 40)
 
 
-@given(st.lists(st.tuples(FACTORS, st.permutations(range(3))), min_size=1, max_size=20))
+TRIPS = st.tuples(*[st.integers(1, 24)] * 3)
+
+
+@given(st.lists(st.tuples(FACTORS, st.permutations(range(3)), TRIPS), min_size=1, max_size=20))
 def test_group_counts(tops):
-    """B counts if it is outermost, then the first of I and O."""
-    factors, orders = (np.array(column) for column in zip(*tops, strict=True))
-    counts = group_counts(factors, orders)
-    expected = [rp.group_counts(top, rp._nest(top, order)) for top, order in tops]
+    """B counts if it is outermost, then the first of I and O; if their blocks are alike."""
+    factors, orders, trips = (np.array(column) for column in zip(*tops, strict=True))
+    counts = group_counts(factors, orders, trips)
+    expected = [rp.group_counts(top, rp._nest(top, order), n) for top, order, n in tops]
     assert list(zip(*(column.tolist() for column in counts), strict=True)) == expected
 
 
@@ -159,7 +162,8 @@ def as_arrays(found):
         nesting += [lpe for lpe in "IOB" if lpe not in nesting]
         order = [2 - nesting.index(lpe) for lpe in "IOB"]
         tops.append(([factors[lpe] for lpe in "IOB"], order))
-    counts = group_counts(*(np.array(column) for column in zip(*tops, strict=True)))
+    factors_and_orders = (np.array(column) for column in zip(*tops, strict=True))
+    counts = group_counts(*factors_and_orders, trips=np.array([24, 24, 24]))
     cost, node, dram = (np.array(column) for column in list(zip(*found, strict=True))[:3])
     number = np.arange(len(found))
     return Schedules(

@@ -43,6 +43,9 @@ CASES = (
         "--layer-pipeline-max-degree 2 --layer-pipeline-time-overhead 0.5"
     ),
     "zfnet --batch 2 --nodes 2 2 --interlayer-partition --disable-interlayer-opt --goal D",
+    "zfnet --imperfect --dram-bw 1 --goal D",
+    "alex_net --imperfect --arch tangram --hybrid-partition --enable-gbuf-sharing",
+    "alex_net --imperfect --batch 4 --nodes 4 4 --interlayer-partition --enable-save-writeback",
 )
 ONE_LAYER = """
 from nn_dataflow.core import ConvLayer, InputLayer, Network
@@ -332,6 +335,10 @@ FC1 = ("schedules", "fc1", 0)
         (
             put(*FC1, "part", value=[[0, 1, 2, 3], [[0, 1]] * 4]),
             "schedules.fc1.part: must have four pairs of whole numbers of at least 1, got ",
+        ),
+        (
+            put(*FC1, "trips", value=[49, 8]),
+            "schedules.fc1.trips: must be 3 whole numbers of at least 1, got [49, 8]",
         ),
         (put(*FC1, "unit_size", value=None), "schedules.fc1.unit_size: is missing"),
         (put(*FC1, "access", value=None), "schedules.fc1.access: is missing"),

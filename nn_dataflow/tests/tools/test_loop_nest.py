@@ -28,6 +28,7 @@ loops over input channels (I), output channels (O) and batch (B), outermost firs
 words of all nodes; of n passes over ofmaps, (n + 1) / 2 write them, and the others read them back
 """
 SHARED = "mlp_l --arch tangram --hybrid-partition --enable-gbuf-sharing --disable-bypass iof -p 1"
+PARTIAL = "zfnet --imperfect -p 1"
 PIPELINED = (
     "alex_net --batch 4 --nodes 4 4 --hybrid-partition --interlayer-partition "
     "--enable-save-writeback -p 1"
@@ -87,6 +88,26 @@ def test_the_loops_are_all_trips(words):
         for number, letter in enumerate("IOB"):
             trips = math.prod(int(loop[3]) + 1 for loop in loops if loop[2] == letter)
             assert trips == math.prod(level[number] for level in result.scheme["tvals"])
+
+
+def test_partial_blocks():
+    """A loop that does not divide what it cuts says so, and so does the legend."""
+    best = found(PARTIAL).best
+    text = explain(best, "conv3")
+    assert best["conv3"].scheme["trips"] == (256, 103, 16)
+    assert "\n  for O in 0..4 (103 in blocks of 21, last 19)\n" in text
+    seen = 0
+    for name, result in best.items():
+        text = explain(best, name)
+        uneven = re.findall(r"0\.\.(\d+) \((\d+) in blocks of (\d+), last (\d+)\)\n", text)
+        for trips, count, block, last in (map(int, groups) for groups in uneven):
+            assert trips * block + last == count
+            assert 0 < last < block
+        factors = zip(*result.scheme["tvals"], strict=True)
+        is_partial = tuple(map(math.prod, factors)) != result.scheme["trips"]
+        assert bool(uneven) == is_partial == ("smaller last block" in text)
+        seen += is_partial
+    assert 0 < seen < len(best)
 
 
 def test_buffers_that_are_shared():

@@ -115,6 +115,12 @@ def test_costs_and_options_reach_the_search(search, capsys):
     assert search.calls[1].cost == (2, (100, 5.5, 0, 0.001), 0, 7)
 
 
+def test_partial_blocks_reach_the_search(search, capsys):
+    for words, partial in (("mlp_s", False), ("mlp_s --imperfect", True)):
+        assert run(capsys, words)[0] == 0
+        assert search.calls[-1].options.sw_imperfect is partial
+
+
 def test_forwarding_and_sharing_reach_the_search(search, capsys):
     """Each by itself; sharing implies forwarding in the model."""
     for words, fields in (
@@ -205,6 +211,7 @@ def test_disabled_bypass_leaves_the_network_alone(search, capsys, words, bypass)
         ("--hybrid-partition --ifmaps-partitioning", "ifmaps_partition"),
         ("--hybrid-partition --ifmap", "ifmaps_partition"),
         ("--solve", "solve_loopblocking"),
+        ("--imp", "imperfect"),
         ("--enable-a", "enable_access_forwarding"),
         ("--enable-g", "enable_gbuf_sharing"),
         ("--inter-layer-partition", "interlayer_partition"),
@@ -279,7 +286,11 @@ def test_aliases_and_prefixes(words, field):
                 "--layer-pipeline-time-overhead"
             ),
         ),
-        ("--i", "--i: could be --ifmaps-partition or --interlayer-partition"),
+        ("--i", "--i: could be --ifmaps-partition or --imperfect or --interlayer-partition"),
+        (
+            "--imperfect --solve-loopblocking",
+            "--solve-loopblocking: must not be given with --imperfect",
+        ),
         ("--ba 4", "--ba: could be --basic-interlayer-partition or --batch or --batch-partition"),
         (
             "--solve-loopblocking --enable-save-writeback",

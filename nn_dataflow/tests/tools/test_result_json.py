@@ -81,6 +81,7 @@ def test_keys_are_in_order(monkeypatch):
         "ntops",
         "nprocesses",
         "verbose",
+        "sw_imperfect",
     ]
     assert values["cache_stats"] == [2, 5]
     assert values["search_effort"] == EFFORT

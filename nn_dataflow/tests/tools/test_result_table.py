@@ -312,6 +312,13 @@ def test_what_nodes_do_for_each_other_is_among_the_options(monkeypatch):
         assert "sharing" not in shown.split()
 
 
+def test_partial_blocks_are_among_the_options(monkeypatch):
+    for words, is_there in (((), False), (("--imperfect",), True)):
+        shown = " ".join(render(search(monkeypatch, MLP_M, *words), 120).split())
+        text = "loop blocking exhaustive; loops may end in partial blocks layer"
+        assert (text in shown) == is_there
+
+
 def test_what_moves_in_sharing_groups_is_shown(monkeypatch):
     """As a part of the hops, which is in the total once; and which data are spread how far."""
     result = search(monkeypatch, MLP_M, "--enable-gbuf-sharing", change=share)

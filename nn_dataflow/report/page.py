@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The report of a result: one HTML file that needs nothing else.
+
+Decides what fills the template (docs/report.md section 6). The same result and the same command
+make the same file.
+"""
+
+from __future__ import annotations
+
+import math
+import platform
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from nn_dataflow.errors import require
+from nn_dataflow.tools.loop_nest import explain
+from nn_dataflow.tools.result_table import GOALS, problem_facts, proof
+
+from . import page_tables
+from .contents import contents_of
+from .layer_rows import KINDS, PARTS
+from .page_charts import map_drawings, roofline
+from .palette import GROUP_FILLS, KIND_COLOURS, PART_FILLS
+
+if TYPE_CHECKING:
+    from nn_dataflow.tools.search_result import SearchResult
+
+    from .contents import Contents
+
+_TEMPLATES = Path(__file__).parent / "templates"
+
+
+def render(result: SearchResult, version: str, command: str = "") -> str:
+    """Return the report.
+
+    Parameters
+    ----------
+    result
+        The search, or the evaluation.
+    version
+        Version of the program.
+    command
+        The command line that reproduces the report, if there is one.
+
+    Raises
+    ------
+    MissingExtraError
+        If Jinja2 is not installed.
+    """
+    jinja2 = require("jinja2", "Jinja2", "a report", "report")
+    markupsafe = require("markupsafe", "Jinja2", "a report", "report")
+    environment = jinja2.Environment(
+        autoescape=True,
+        loader=jinja2.FileSystemLoader(_TEMPLATES),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    # Names of layers may be broken behind a stroke.
+    stroke = markupsafe.Markup("_<wbr>")
+    environment.filters["breakable"] = lambda name: markupsafe.escape(name).replace("_", stroke)
+    values = _values(contents_of(result), version, command)
+    text: str = environment.get_template("report.html").render(values)
+    return text
+
+
+def _values(contents: Contents, version: str, command: str) -> dict[str, Any]:
+    """Return what the template fills in."""
+    result, rows = contents.result, contents.rows
+    kinds = {row.kind for row in rows}
+    return {
+        "title": contents.title,
+        "goal": GOALS[result.options.opt_goal],
+        "proof": "; ".join(proof(result)),
+        "facts": problem_facts(result),
+        "summary": page_tables.summary(contents),
+        "parts": page_tables.parts(contents),
+        "layers": page_tables.layers(contents),
+        "energy": page_tables.energy(contents),
+        "part_names": [name for name, _ in PARTS],
+        "time": page_tables.time(contents),
+        "roofline": roofline(contents),
+        "roofs": contents.roofs,
+        "kinds": [(number, kind) for number, kind in enumerate(KINDS) if kind in kinds],
+        "kind_colours": [*KIND_COLOURS.values()],
+        "num_points": len(contents.points),
+        "pipeline": page_tables.pipeline(contents),
+        "segments": page_tables.segments(contents),
+        "moves": page_tables.moves(contents),
+        "maps": map_drawings(contents),
+        "nests": [explain(result.best, row.name) for row in rows],
+        "contents": contents,
+        "infinity": math.inf,
+        "part_fills": PART_FILLS,
+        "group_fills": GROUP_FILLS,
+        "command": command,
+        "versions": {
+            "nn_dataflow": version,
+            "Python": platform.python_version(),
+            "NumPy": np.__version__,
+        },
+    }

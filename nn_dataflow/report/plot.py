@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Pictures of a result in a folder, as SVG and PNG (docs/report.md section 1).
+
+Decides which pictures there are, and that the same result makes the same files.
+"""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING, Any
+
+from nn_dataflow.errors import require
+
+from . import row_pictures, space_pictures
+from .contents import contents_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from nn_dataflow.tools.search_result import SearchResult
+
+PICTURES = {
+    "energy": row_pictures.energy,
+    "time": row_pictures.time,
+    "roofline": space_pictures.roofline,
+    "nodes": space_pictures.nodes,
+    "pipeline": row_pictures.pipeline,
+}
+SUFFIXES = ("svg", "png")
+
+_STYLE = {
+    "font.family": "DejaVu Sans",  # comes with matplotlib, so it is the same everywhere
+    "font.size": 7.5,
+    "hatch.linewidth": 0.5,
+    "axes.linewidth": 0.6,
+    "text.parse_math": False,  # names are names
+    "svg.hashsalt": "nn_dataflow",  # names of parts would be drawn by chance
+}
+_DPI = 150
+
+
+def figures(result: SearchResult) -> Iterator[tuple[str, Any]]:
+    """Yield the name of each picture and its figure of matplotlib."""
+    style = require("matplotlib.style", "matplotlib", "drawing", "plot")
+    contents = contents_of(result)
+    for name, draw in PICTURES.items():
+        # Defaults of matplotlib, whatever the user's settings are, which come back.
+        with style.context(["default", _STYLE]):
+            yield name, draw(contents)
+
+
+def files(result: SearchResult) -> Iterator[tuple[str, bytes]]:
+    """Yield the name and the contents of each file."""
+    for name, figure in figures(result):
+        for suffix in SUFFIXES:
+            file = io.BytesIO()
+            # The date of writing would change the file at every run.
+            metadata = {"Date": None} if suffix == "svg" else None
+            figure.savefig(file, format=suffix, dpi=_DPI, metadata=metadata)
+            yield f"{name}.{suffix}", file.getvalue()
