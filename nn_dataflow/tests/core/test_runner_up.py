@@ -45,6 +45,7 @@ def search_of(result):
         (f"{ALONE.replace(' --disable-bypass iof', '')} --solve-loopblocking", ["conv2_a", "fc1"]),
         (f"{PIPELINED} -g e", ["conv2_a", "pool3_a", "fc1"]),
         (f"{PIPELINED} -g d --disable-interlayer-opt", ["conv4_b"]),
+        ("alex_net --batch 3 --nodes 2 2 --hybrid-partition --imperfect -p 1", ["conv2_a"]),
         (FORWARDING, None),
     ],
 )
