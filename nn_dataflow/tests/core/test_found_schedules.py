@@ -85,7 +85,7 @@ def test_what_was_found_and_proven(words, goal, monkeypatch):
         other, was_interrupted = interrupted(words, monkeypatch, at)
         if not was_interrupted:
             break
-        at = max(at + 1, at * 2)
+        at = max(at + 1, at * 3)
         so_far = other.found_so_far()
         assert len(so_far) == 1
         value = value_of(so_far[0], goal)

@@ -38,14 +38,19 @@ PIPELINED = (
 )
 
 
+@pytest.fixture(scope="module")
+def pipelined():
+    return found(PIPELINED)
+
+
 def test_layer_by_itself():
     assert why(found("mlp_s --nodes 2 2 --hybrid-partition"), "fc1") == FC1
 
 
 @pytest.mark.parametrize("name", ["conv3_b", "pool1_a"])
-def test_components_sum_to_the_cost(name):
+def test_components_sum_to_the_cost(pipelined, name):
     """Of a layer in a pipeline, whose segment requires something, and whose fmaps move."""
-    text = why(found(PIPELINED), name)
+    text = why(pipelined, name)
     assert re.search(
         "^its segment requires of the trips of the loops in DRAM: .*B", text, re.MULTILINE
     )
