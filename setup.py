@@ -28,6 +28,7 @@ EXTRAS = {
     "arch": ARCH,  # machines in YAML; presets and JSON need nothing
     "cosa": COSA,
     "plot": PLOT,  # --plot, and charts of benchmarks/
+    "pandas": ["pandas>=2"],  # results as data frames
     "report": REPORT,  # --report
     "test": [
         *("pytest>=8", "pytest-cov>=5", "pytest-xdist>=3.5", "hypothesis>=6.100"),

@@ -18,6 +18,10 @@ class InputError(ValueError):
     """Bad input; the message is one line: where, what was given, what is allowed."""
 
 
+class NoDataflowError(Exception):
+    """Nothing is valid; the message is one line: which layer exceeds which capacity."""
+
+
 class MissingExtraError(ImportError):
     """A package that an optional feature needs is not installed."""
 

@@ -63,6 +63,14 @@ class Choices(NamedTuple):
     point: Ints  # (n,) which scheme of it, -1 for a bound on all of them
 
 
+class Others(NamedTuple):
+    """What all else of a schedule costs while one layer is scheduled anew."""
+
+    rows: Ints  # which partitions and array mappings of the layer are looked at
+    cost: Floats  # (partitions,) energy of all else if the layer is split so
+    time: float  # cycles of all else
+
+
 class LayerSpace:
     """All schedules of one layer on one machine.
 
@@ -324,16 +332,21 @@ class LayerSpace:
         goal: str,
         num: int,
         workers: Workers | None = None,
+        others: Others | None = None,
     ) -> tuple[Choices, Floats]:
         """The `num` best schedules under a goal, best first, and their energies.
 
         Array mappings are searched in the order of their bounds, until the next bound exceeds
-        what was found; `workers` of several processes search some of them ahead.
+        what was found; `workers` of several processes search some of them ahead. With `others`,
+        energies and times are those of all together.
         """
-        bounds = self.bounds(np.arange(len(self.row_part)), self.row_bound, self.row_time)
-        keys = goal_keys(self.energy(bounds, ifmap_hops), bounds.time, goal)
+        if others is None:
+            every = np.arange(len(self.row_part))
+            others = Others(every, np.zeros(len(self.parts)), 0)
+        bounds = self.bounds(others.rows, self.row_bound, self.row_time)
+        keys = goal_keys(*self._together(bounds, ifmap_hops, others), goal)
         found = self._no_choices
-        energy = found.base
+        energy = time = found.base
         done = set()
         order = np.lexsort(keys[::-1])
         mapping_of = self.row_mapping[bounds.row]
@@ -342,20 +355,27 @@ class LayerSpace:
             if mapping in done:
                 continue
             if len(energy) >= num:
-                worst = goal_keys(energy[-1:], found.time[-1:], goal)
+                worst = goal_keys(energy[-1:], time[-1:], goal)
                 if exceeds([key[index] for key in keys], [float(key[0]) for key in worst]):
                     break
             done.add(mapping)
             if workers is not None:
                 self._search_ahead(mapping_of[order[place:]], hop_costs, workers)
-            rows = np.flatnonzero(self.row_mapping == mapping)
+            rows = others.rows[self.row_mapping[others.rows] == mapping]
             more = self.searched(rows, self.mappings[mapping], self._points(mapping, hop_costs))
             both = join([found, more])
             both = take(both, np.lexsort((both.point, both.row)))
-            energy = self.energy(both, ifmap_hops)
-            best = self._distinct(both, goal_order(energy, both.time, goal), hop_costs)[:num]
-            found, energy = take(both, best), energy[best]
+            energy, time = self._together(both, ifmap_hops, others)
+            best = self._distinct(both, goal_order(energy, time, goal), hop_costs)[:num]
+            found, energy, time = take(both, best), energy[best], time[best]
         return found, energy
+
+    def _together(
+        self, choices: Choices, ifmap_hops: Floats, others: Others
+    ) -> tuple[Floats, NDArray[Any]]:
+        """Energy and time of schedules and of all else."""
+        energy = self.energy(choices, ifmap_hops) + others.cost[self.row_part[choices.row]]
+        return energy, choices.time + others.time
 
     def _search_ahead(self, mappings: Ints, hop_costs: HopCosts, workers: Workers) -> None:
         """Unless the first of some array mappings is known, search it with some of the others."""

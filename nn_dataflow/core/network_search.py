@@ -80,6 +80,8 @@ class NetworkSearch:
         Prefixes given up for their number, without a proof that they are of no use.
     failed
         Number of the first layer without a valid schedule, or None.
+    least_known
+        Lower bound on the value of all schedules, of the last time when all bounds were found.
     """
 
     def __init__(
@@ -99,6 +101,8 @@ class NetworkSearch:
         self.failed: int | None = None
         self.limit = SearchLimit(goal, num)
         self.bounds: list[NetworkBounds] = []
+        self.least_known = 0.0
+        self._passes: list[list[Prefixes]] = []
         last_use: dict[int, int] = {}
         for number, step in enumerate(steps):
             last_use.update(dict.fromkeys(step.sources, number))
@@ -122,13 +126,19 @@ class NetworkSearch:
         first = self._first_pass()
         if self.failed is not None:
             return []
+        self._passes.append(first)
         self._lower_limit(first)
         self._find_bounds()
         guided = self._pass(self._kept_choices, self._keep_promising)
+        self._passes.append(guided)
         self._lower_limit(guided)
         self._prune()
-        exact = self._pass(self._kept_choices, self._keep_unbeaten)
-        return self._best_traces([first, guided, exact])
+        self._passes.append(self._pass(self._kept_choices, self._keep_unbeaten))
+        return self.found()
+
+    def found(self) -> list[Trace]:
+        """Return the best schedules of the passes that are finished, as `run` does of all."""
+        return self._best_traces(self._passes)
 
     def least_value(self) -> float:
         """Lower bound on the value of all schedules under the goal, from the last bounds."""
@@ -155,6 +165,7 @@ class NetworkSearch:
         messages: list[Messages] = [{}, {}]
         while True:
             self._bound(messages)
+            self.least_known = self.least_value()
             self._prune()
             messages = [bounds.message for bounds in self.bounds]
             if not self._search_kept():
@@ -365,6 +376,8 @@ class NetworkSearch:
                 for index in range(len(last.cost)):
                     cost_time = float(last.cost[index]), float(last.time[index])
                     found.setdefault(_trace(history, index), cost_time)
+        if not found:
+            return []
         best = best_of(found, self.goal, self.num)
         return [(trace[0], list(trace[1:])) for trace in best]
 

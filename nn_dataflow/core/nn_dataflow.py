@@ -13,11 +13,10 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from .certificate import Certificate
 from .cost import Cost
 from .data_layout import DataLayout
+from .found_schedules import FoundSoFar, best_schemes, value_of
 from .inter_layer_pipeline import InterLayerPipeline
 from .layer import ConvLayer
 from .layer_order import schedule_order
@@ -30,7 +29,6 @@ from .partition import input_layout_partitions
 from .partition_scheme import PartitionScheme
 from .pipeline_search import PipelineSearch
 from .places import fmap_range
-from .ranking import goal_order
 from .record import is_integer
 from .resource import Resource
 from .scheduling import Scheduling, make_result
@@ -127,6 +125,7 @@ class NNDataflow:
         self.certificate: Certificate | None = None
         self.log10_space = -math.inf
         self.seconds: dict[str, float] = {}
+        self._so_far = FoundSoFar()
         self.layer_sched_dict: dict[str, Scheduling] = {}
         by_layer: dict[Layer, Scheduling] = {}
         for name in network:
@@ -167,22 +166,26 @@ class NNDataflow:
         """
         self.failure = self.certificate = None
         self.seconds = {}
+        self.effort = SearchEffort()
+        self._so_far = FoundSoFar(options)
         progress = progress or _no_progress
         order = [name for vertex in schedule_order(self.network) for name in vertex]
         starts = self._input_parts(options)
+        pipelined = options.partition_interlayer or options.hw_gbuf_save_writeback
         with self._timed("layers"):
             steps = self._make_steps(order, starts, options, progress)
         workers = Workers(options.nprocesses, executor)
         with workers, self._timed("network"):
             search = NetworkSearch(steps, len(starts), options.opt_goal, options.ntops, workers)
+            self._so_far.add(
+                lambda: [self._scheme(steps, starts, *trace) for trace in search.found()],
+                lambda: 0 if pipelined else search.least_known,
+            )
             traces = search.run()
         if search.failed is not None:
             step = steps[search.failed]
             self.failure = f"layer {step.name}: {step.space.too_small()}"
         schemes = [self._scheme(steps, starts, start, chosen) for start, chosen in traces]
-        schedulings = set(self.layer_sched_dict.values())
-        stats = [scheduling.cache_stats() for scheduling in schedulings]
-        self.effort = SearchEffort()
         for space in {id(step.space): step.space for step in steps}.values():
             self.effort.add(space.total_effort())
         self.effort.prefixes_dropped = search.num_dropped
@@ -190,12 +193,26 @@ class NNDataflow:
         sizes = [log10_count([step.space.num_schedules()]) for step in steps]
         alone = [(number, number + 1, size) for number, size in enumerate(sizes)]
         self.log10_space = log10_schedules(len(starts), alone, len(order))
-        if options.partition_interlayer or options.hw_gbuf_save_writeback:
+        if pipelined:
             with workers:
                 schemes = self._with_segments(order, starts, options, schemes, progress, workers)
         if not schemes:
             sys.stderr.write(f"No valid schedule found for {self.network.net_name}.\n")
-        return schemes, (sum(s[0] for s in stats), sum(s[1] for s in stats))
+        return schemes, self.cache_stats()
+
+    def cache_stats(self) -> tuple[int, int]:
+        """How often the search of an array mapping was reused, and how often it was done."""
+        stats = [scheduling.cache_stats() for scheduling in set(self.layer_sched_dict.values())]
+        return sum(s[0] for s in stats), sum(s[1] for s in stats)
+
+    def found_so_far(self) -> list[NNDataflowScheme]:
+        """Return the best schedules that an interrupted search had found, best first.
+
+        `certificate` tells what was proven of the best by then; None if nothing was. `effort` and
+        the statistics of the last search do not count what was not finished.
+        """
+        schemes, self.certificate = self._so_far.best()
+        return schemes
 
     def beam_search(self, options: Option) -> list[NNDataflowScheme]:
         """Find schedules layer by layer, extending the `options.ntops` best of the layers so far.
@@ -298,13 +315,17 @@ class NNDataflow:
             [(scheme.total_cost, scheme.total_time) for scheme in known],
             workers,
         )
+        self._so_far.add(
+            lambda: [self._segment_scheme(builder, starts, *trace) for trace in search.found()],
+            lambda: search.least_known,
+        )
         with self._timed("pipelines"):
             found = search.run(progress)
         for space in builder.layer_spaces:
             self.effort.add(space.effort)
         search.count(self.effort)
         schemes = [self._segment_scheme(builder, starts, start, chosen) for start, chosen in found]
-        best = _best_schemes(schemes, known, options)
+        best = best_schemes(schemes, known, options)
         self._certify(search, best, options)
         return best
 
@@ -316,10 +337,7 @@ class NNDataflow:
     ) -> None:
         """Note what a search proves of the best of the schedules."""
         if schemes:
-            best = schemes[0]
-            value = {"e": best.total_cost, "d": best.total_time}.get(
-                options.opt_goal, best.total_cost * best.total_time
-            )
+            value = value_of(schemes[0], options.opt_goal)
             self.certificate = Certificate.of_search(
                 value, search.least_value(), search.num_dropped
             )
@@ -420,27 +438,6 @@ def _log10_segments(edges: Sequence[Placed], num_starts: int, num_layers: int) -
             sizes[id(edge.space)] = log10_count(layers)
     every = [(edge.begin, edge.end, sizes[id(edge.space)]) for edge in edges]
     return log10_schedules(num_starts, every, num_layers)
-
-
-def _best_schemes(
-    schemes: list[NNDataflowScheme], others: list[NNDataflowScheme], options: Option
-) -> list[NNDataflowScheme]:
-    """The best of some schedules, and of others that are not among them."""
-    known = {_layer_schemes(scheme) for scheme in schemes}
-    found = [*schemes, *(scheme for scheme in others if _layer_schemes(scheme) not in known)]
-    cost = np.array([scheme.total_cost for scheme in found])
-    time = np.array([scheme.total_time for scheme in found])
-    order = goal_order(cost, time, options.opt_goal)[: options.ntops]
-    return [found[number] for number in order.tolist()]
-
-
-def _layer_schemes(scheme: NNDataflowScheme) -> tuple[object, ...]:
-    """What tells schedules apart: place, partition, factors and orders of every layer."""
-    keys = ("part", "tvals", "orders", "trips")
-    return tuple(
-        (name, result.sched_seq, *(result.scheme[key] for key in keys))
-        for name, result in scheme.items()
-    )
 
 
 @contextmanager

@@ -96,6 +96,8 @@ class PipelineSearch:
     num_dropped
         Combinations, partial schedules of segments and prefixes given up for their number, though
         they may be as good as what was found.
+    least_known
+        Lower bound on the value of all schedules, of the last time when it was looked for.
     """
 
     def __init__(
@@ -121,6 +123,8 @@ class PipelineSearch:
         self.tables: list[SegmentPoints] = []
         self._numbers: dict[int, int] = {}
         self._dropped = self._num_given_up = 0
+        self.least_known = 0.0
+        self._passes: list[list[Prefixes]] = []
         self._combinations: dict[int, Ints] = {}
         self._rests: dict[int, LowerBounds] = {}
         self._shares: dict[int, float] = {}
@@ -141,35 +145,47 @@ class PipelineSearch:
         `progress` is told of each position in the scheduling order that is reached.
         """
         self._progress = progress
+        self._bound()
         likely = self.paths.likely()
+        self._bound()
         if not any(map(len, likely)):
             return []
         first = self._pass(likely, FIRST_PREFIXES, self._near_points)
         self._lower_limit(first)
-        passes = [first]
+        self._passes.append(first)
         searched = [np.zeros(0, dtype=np.int64)] * len(self.edges)
         if self.paths.num_searched <= MAX_SEARCHED or not len(first[-1].cost):
-            passes.append(self._pass(likely, GUIDED_PREFIXES, self._points))
-            self._lower_limit(passes[-1])
-            closer, searched = self._closer_passes()
-            passes += closer
+            self._passes.append(self._pass(likely, GUIDED_PREFIXES, self._points))
+            self._lower_limit(self._passes[-1])
+            searched = self._closer_passes()
         still = zip(self.paths.alive(), searched, strict=True)
         self._num_given_up = _count([np.setdiff1d(*both) for both in still])
-        return self._best(passes)
+        return self.found()
 
-    def _closer_passes(self) -> tuple[list[list[Prefixes]], list[Ints]]:
+    def _bound(self) -> None:
+        """Note a lower bound, for a search that is interrupted later."""
+        self.least_known = max(self.least_known, self.least_value())
+
+    def found(self) -> list[tuple[int, list[Chosen]]]:
+        """Return the best schedules of the passes that are finished, as `run` does of all."""
+        return self._best(self._passes)
+
+    def _closer_passes(self) -> list[Ints]:
         """Search all that may be within the limit; say which combinations those were."""
         settled = self.paths.settled()
+        self._bound()
         few = self.paths.best(settled, GUIDED_COMBINATIONS)
         guided = self._pass(few, GUIDED_PREFIXES, self._points)
+        self._passes.append(guided)
         self._lower_limit(guided)
         many = few
         if _count(few) < _count(settled):
             both = zip(settled, self.paths.alive(), strict=True)
             many = self.paths.best([np.intersect1d(*pair) for pair in both], MAX_COMBINATIONS)
         exact = self._pass(many, MAX_PREFIXES, self._points)
+        self._passes.append(exact)
         self._lower_limit(exact)
-        return [guided, exact], many
+        return many
 
     def count(self, effort: SearchEffort) -> None:
         """Add what was looked at."""

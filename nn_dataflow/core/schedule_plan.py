@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from .network import Network
     from .option import Option
     from .partition_scheme import PartitionScheme
+    from .pipeline_dependency import Groups
     from .resource import Resource
     from .scheduling_result import SchedulingResult
 
@@ -96,6 +97,25 @@ class SchedulePlan(NamedTuple):
     ext_parts: Mapping[str, PartitionScheme]
     layers: Mapping[str, LayerPlan]
 
+    @classmethod
+    def of(cls, schedule: NNDataflowScheme, resource: Resource) -> SchedulePlan:
+        """Return what a schedule that was made for a machine says."""
+        layers = {
+            name: LayerPlan(
+                sched_seq=result.sched_seq,
+                part=result.scheme["part"],
+                bl_ts=result.scheme["tvals"],
+                bl_ords=result.scheme["orders"],
+                trips=result.scheme["trips"],
+                keep_filters=result.scheme["fetch"][0][de.FIL] == 0,
+                unit_size=result.scheme["unit_size"],
+                figures={**result.scheme, "regf": result.scheme["access"][me.REGF]},
+            )
+            for name, result in schedule.items()
+        }
+        ext = {name: layout.parts[0] for name, layout in schedule.ext_layout_dict.items()}
+        return cls(resource, schedule.input_layout.parts[0], ext, layers)
+
 
 class ScheduleEvaluator:
     """Evaluates schedules of a network on a machine.
@@ -134,16 +154,49 @@ class ScheduleEvaluator:
         """
         self._check_layers(plan)
         scheme = self._inputs(plan)
-        for number, names in enumerate(_segments(plan)):
-            segment = SegmentPlan(
-                number, names, self.network, self.batch_size, self.resource, self.options
-            )
+        for number, names in enumerate(segments_of_plan(plan)):
+            segment = self.segment(number, names)
             layers = [name for group in names for name in group]
-            tops = {name: self._top_level(plan.layers[name]) for name in layers}
+            tops = {name: self.top_level(plan.layers[name]) for name in layers}
             segment.check_handover(tops, plan.resource)
             for name in layers:
                 scheme[name] = self._layer(name, plan, segment, scheme)
         return scheme
+
+    def with_layer(
+        self, plan: SchedulePlan, schedule: NNDataflowScheme, name: str, result: SchedulingResult
+    ) -> NNDataflowScheme:
+        """Return a schedule in which one layer is scheduled otherwise, and no other.
+
+        Layers that read its ofmaps find them elsewhere, if it is split otherwise.
+
+        Parameters
+        ----------
+        plan, schedule
+            What a schedule says, and what it costs.
+        name, result
+            The layer, and its schedule at the same place.
+        """
+        own = plan.layers[name]._replace(part=result.scheme["part"])
+        plan = plan._replace(layers={**plan.layers, name: own})
+        readers = self.network.nexts(name)
+        found = self._inputs(plan)
+        for number, names in enumerate(segments_of_plan(plan)):
+            layers = [one for group in names for one in group]
+            segment = None
+            for one in layers:
+                if one in readers:
+                    segment = segment or self.segment(number, names)
+                    found[one] = self._layer(one, plan, segment, found)
+                else:
+                    found[one] = result if one == name else schedule[one]
+        return found
+
+    def segment(self, number: int, names: Groups) -> SegmentPlan:
+        """Return a segment, given its layers by group."""
+        return SegmentPlan(
+            number, names, self.network, self.batch_size, self.resource, self.options
+        )
 
     def _inputs(self, plan: SchedulePlan) -> NNDataflowScheme:
         """A schedule without layers; inputs are laid out anew where their region is smaller."""
@@ -203,28 +256,29 @@ class ScheduleEvaluator:
             region,
             [own.part],
             set(resource.dram_region.iter_node()),
-            self._ifmap_layout(name, plan, segment, scheme),
+            self.ifmap_layout(name, plan, segment, scheme),
             resource.dst_data_region,
             self.options,
         )
         split = (layer, self.batch_size, own.part)
         return layer_result(split, chosen.lbs, resource, hops[0].tolist(), own.sched_seq, self.cost)
 
-    def _trips(self, own: LayerPlan) -> tuple[int, ...]:
+    def trips(self, own: LayerPlan) -> tuple[int, ...]:
         """Iterations of the loops: where all blocks are full, the factors say them."""
         if self.options.sw_imperfect:
             return own.trips
         return tuple(np.prod(own.bl_ts, axis=0).tolist())
 
-    def _top_level(self, own: LayerPlan) -> TopLevel:
-        return TopLevel(own.bl_ts[0], own.bl_ords[0], self._trips(own))
+    def top_level(self, own: LayerPlan) -> TopLevel:
+        """Return the loops of a layer in memory."""
+        return TopLevel(own.bl_ts[0], own.bl_ords[0], self.trips(own))
 
     def _mappings(self, name: str, own: LayerPlan, resource: Resource) -> list[NestedLoopDesc]:
         """Array mappings with the trips and the sizes that the schedule is for."""
         node_layer, node_batch, occupancy = own.part.part_layer(self.network[name], self.batch_size)
         strategy = self.map_strategy(node_layer, node_batch, occupancy, resource.dim_array)
         every = list(strategy.gen_nested_loop_desc())
-        trips = self._trips(own)
+        trips = self.trips(own)
         if (
             self.options.sw_imperfect
             and not are_blocks(np.array(trips), np.array(own.bl_ts).T).all()
@@ -262,7 +316,7 @@ class ScheduleEvaluator:
         evaluation = model.evaluate(bl_ts, bl_ords, own.keep_filters)
         return Blocked(evaluation, LoopBlockingScheme.of(model, evaluation, 0, bl_ts, bl_ords))
 
-    def _ifmap_layout(
+    def ifmap_layout(
         self, name: str, plan: SchedulePlan, segment: SegmentPlan, scheme: NNDataflowScheme
     ) -> DataLayout:
         """Where the ifmaps of a layer are: each producer's in memory or on nodes."""
@@ -275,7 +329,7 @@ class ScheduleEvaluator:
         return DataLayout.concat(*layouts)
 
 
-def _segments(plan: SchedulePlan) -> list[tuple[tuple[str, ...], ...]]:
+def segments_of_plan(plan: SchedulePlan) -> list[Groups]:
     """Names of layers by segment, spatial and temporal index, which must follow each other."""
     segments: list[list[list[str]]] = []
     for name, layer in plan.layers.items():

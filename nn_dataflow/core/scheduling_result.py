@@ -20,6 +20,7 @@ from .resource import Resource
 from .scheduling_constraint import SchedulingConstraint
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Any
 
     from typing_extensions import Self
@@ -151,9 +152,7 @@ class SchedulingResult(Record, _ResultFields):
 
         Those at GBUF include the accesses to the buffers of other nodes.
         """
-        accesses = [sum(words) for words in self.scheme["access"]]
-        accesses[me.GBUF] += sum(self.scheme["remote_gbuf_access"])
-        return accesses
+        return level_accesses(self.scheme)
 
     @property
     def total_noc_hops(self) -> float:
@@ -167,6 +166,13 @@ class SchedulingResult(Record, _ResultFields):
 
     def __hash__(self) -> int:
         return hash((tuple(self.scheme.items()), self.ofmap_layout, self.sched_seq))
+
+
+def level_accesses(scheme: Mapping[str, Any]) -> list[float]:
+    """Accesses of all data at DRAM, GBUF (with those at other nodes), ITCN and REGF, in words."""
+    accesses = [sum(words) for words in scheme["access"]]
+    accesses[me.GBUF] += sum(scheme["remote_gbuf_access"])
+    return accesses
 
 
 def _check_type(owner: str, field: str, value: object, wanted: type) -> None:

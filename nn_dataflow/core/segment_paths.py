@@ -99,17 +99,23 @@ class SegmentPaths:
 
     def _reach(self, costs: Floats) -> None:
         """Find what leads to every position, and from it to the end, costs at least."""
-        shape = (3, self.num_layers + 1)
-        to, onward = np.full(shape, np.inf), np.full(shape, np.inf)
-        to[:, 0] = onward[:, -1] = 0
+        to = np.full((3, self.num_layers + 1), np.inf)
+        to[:, 0] = 0
         for number in self._by_end:
             begin, end = self.edges[number].begin, self.edges[number].end
             to[:, end] = np.minimum(to[:, end], to[:, begin] + costs[:, number])
+        self.onward = self._onward(costs)
+        onward = np.array(self.onward)
+        self.rest = [LowerBounds(*(to[:, e.begin] + onward[:, e.end])) for e in self.edges]
+
+    def _onward(self, costs: Floats) -> LowerBounds:
+        """What leads from every position to the end costs at least."""
+        onward = np.full((3, self.num_layers + 1), np.inf)
+        onward[:, -1] = 0
         for number in self._by_begin:
             begin, end = self.edges[number].begin, self.edges[number].end
             onward[:, begin] = np.minimum(onward[:, begin], onward[:, end] + costs[:, number])
-        self.onward = LowerBounds(*onward)
-        self.rest = [LowerBounds(*(to[:, e.begin] + onward[:, e.end])) for e in self.edges]
+        return LowerBounds(*onward)
 
     def likely(self) -> list[Ints]:
         """Combinations of the segments on the shortest path by lower bounds.
@@ -163,8 +169,7 @@ class SegmentPaths:
 
     def least_keys(self) -> tuple[float, float]:
         """Lower bounds on the ranking keys of all schedules."""
-        self._reach(self._edge_bounds())
-        least = LowerBounds(*(column[:1] for column in self.onward))
+        least = LowerBounds(*(column[:1] for column in self._onward(self._edge_bounds())))
         one, two = self.limit.values(least, self.weight)
         return float(one[0]), float(two[0])
 

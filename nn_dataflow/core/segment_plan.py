@@ -9,10 +9,12 @@ section 6.1), whether or not the search would have looked at the segment.
 from __future__ import annotations
 
 from functools import partial
+from itertools import product
 from typing import TYPE_CHECKING, NamedTuple
 
 from . import loop_enum as le
 from .data_layout import DataLayout
+from .loop_blocking_space import FREE
 from .pipeline_allocation import MAX_UTIL_DROP, allocate_segment
 from .pipeline_dependency import near_ifmaps, segment_links, shared_sources
 from .pipeline_segment import PipelineSegment
@@ -20,13 +22,14 @@ from .pipeline_segment_timing import SchedIndex
 from .places import fmap_range
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
+    from .loop_blocking_space import TopLoops
     from .network import Network
     from .option import Option
     from .partition_scheme import PartitionScheme
     from .pipeline_dependency import Groups, LayerLinks
-    from .pipeline_system import ConstraintSystem
+    from .pipeline_system import ConstraintSystem, LayerTerms
     from .resource import Resource
 
 
@@ -160,28 +163,73 @@ class SegmentPlan:
         """
         if len(tops) == 1:
             return
-        segment = PipelineSegment(
+        if not any(map(partial(self._allows, tops), self._systems(resource))):
+            raise PlanError(
+                f"{self._told}: the loops of its layers in memory do not let them hand over fmaps "
+                "(docs/model/pipeline.md section 7)"
+            )
+
+    def tops_allowed(
+        self, name: str, tops: Mapping[str, TopLevel], resource: Resource
+    ) -> list[TopLoops]:
+        """Return what is required of the top loops of a layer while the others are as they are.
+
+        Parameters
+        ----------
+        name
+            The layer.
+        tops, resource
+            As in `check_handover`, which they pass.
+        """
+        if len(tops) == 1:
+            return [FREE]
+        others = {other: top for other, top in tops.items() if other != name}
+        index = self._index[name]
+        found: dict[TopLoops, None] = {}
+        for system in self._systems(resource):
+            values = self._values(others, system)
+            if values is None:
+                continue
+            terms = system.terms[index.sp_idx][index.tm_idx]
+            open_symbols = sorted(terms.symbols() - set(values))
+            for chosen in product(*(system.symbols[symbol] for symbol in open_symbols)):
+                every = {**values, **dict(zip(open_symbols, chosen, strict=True))}
+                if self._keeps(others, system, every):
+                    found[terms.constraint(every).top_loops()] = None
+        return list(found)
+
+    def _systems(self, resource: Resource) -> Iterable[ConstraintSystem]:
+        """Constraints on the layers, on the chip that the schedule was made for."""
+        return PipelineSegment(
             self.groups,
             self.network,
             self.batch_size,
             resource,
             max_util_drop=MAX_UTIL_DROP,
             with_opt=self.with_opt,
-        )
-        if not any(map(partial(self._allows, tops), segment.constraint_systems())):
-            raise PlanError(
-                f"{self._told}: the loops of its layers in memory do not let them hand over fmaps "
-                "(docs/model/pipeline.md section 7)"
-            )
+        ).constraint_systems()
 
     def _allows(self, tops: Mapping[str, TopLevel], system: ConstraintSystem) -> bool:
-        values: dict[str, int] = {}
-        pairs = [
+        values = self._values(tops, system)
+        return values is not None and self._keeps(tops, system, values)
+
+    def _terms(
+        self, tops: Mapping[str, TopLevel], system: ConstraintSystem
+    ) -> list[tuple[LayerTerms, TopLevel]]:
+        """Constraints on some layers, and their top loops."""
+        return [
             (terms, tops[name])
             for names, group in zip(self.groups, system.terms, strict=True)
             for name, terms in zip(names, group, strict=True)
+            if name in tops
         ]
-        for terms, top in pairs:
+
+    def _values(
+        self, tops: Mapping[str, TopLevel], system: ConstraintSystem
+    ) -> dict[str, int] | None:
+        """Values of the symbols that some layers have; None if these contradict each other."""
+        values: dict[str, int] = {}
+        for terms, top in self._terms(tops, system):
             for term, lpe in (
                 (terms.topbat, le.BAT),
                 (terms.topifm, le.IFM),
@@ -189,9 +237,16 @@ class SegmentPlan:
             ):
                 factor = top.factors[lpe]
                 if isinstance(term, str) and values.setdefault(term, factor) != factor:
-                    return False
+                    return None
                 if term and top.trips[lpe] % factor:  # groups are alike
-                    return False
+                    return None
+        return values
+
+    def _keeps(
+        self, tops: Mapping[str, TopLevel], system: ConstraintSystem, values: Mapping[str, int]
+    ) -> bool:
+        """Whether some layers are as values of the symbols require."""
         return all(
-            terms.constraint(values).is_valid_top_bl(top.factors, top.order) for terms, top in pairs
+            terms.constraint(values).is_valid_top_bl(top.factors, top.order)
+            for terms, top in self._terms(tops, system)
         )

@@ -3,16 +3,19 @@
 
 Decides what leaves the process (docs/model/search.md section 6): searches of single array
 mappings, which depend on values only, so that the result is the same wherever they run. Few of
-them are done here; many go to an executor in chunks.
+them are done here; many go to an executor in chunks. Processes of our own end quietly when the
+search is interrupted.
 """
 
 from __future__ import annotations
 
+import signal
 import warnings
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from concurrent.futures import Executor
 
     from typing_extensions import Self
@@ -82,7 +85,8 @@ class Workers:
         with warnings.catch_warnings():
             # Threads of linear algebra libraries, which take no part, make fork warn.
             warnings.filterwarnings("ignore", message=".*fork.*", category=DeprecationWarning)
-            results = executor.map(_run, chunks)
+            with _interrupts_held():
+                results = executor.map(_run, chunks)
         found = (result for chunk in results for result in chunk)
         for (mapping, hop_costs, effort), (points, spent) in zip(jobs, found, strict=True):
             mapping.put(hop_costs, points)
@@ -99,8 +103,28 @@ class Workers:
 
             # Where there is fork, scripts need no guard against being run again in the children.
             method = "fork" if "fork" in get_all_start_methods() else "spawn"
-            self._own = ProcessPoolExecutor(self.num_processes, mp_context=get_context(method))
+            self._own = ProcessPoolExecutor(
+                self.num_processes, get_context(method), initializer=_ignore_interrupts
+            )
         return self._own
+
+
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Hold interrupts back while processes begin, which have them held back from their start."""
+    if not hasattr(signal, "pthread_sigmask"):  # as on Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _ignore_interrupts() -> None:
+    """Leave Ctrl-C, which goes to all processes, to the one that asks: it ends the others."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _run(jobs: Sequence[MappingJob]) -> list[tuple[Points, SearchEffort]]:

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from nn_dataflow.core.layer import Layer
-    from nn_dataflow.tools.search_result import Component, SearchResult
+    from nn_dataflow.tools.layer_figures import Component
+    from nn_dataflow.tools.search_result import SearchResult
     from nn_dataflow.tools.segments import Segment, SegmentLayer
 
 # Short names of the parts of `SearchResult.components`, in the order of the drawings: from the

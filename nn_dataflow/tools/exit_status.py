@@ -20,6 +20,10 @@ class NoDataflow(Exception):  # noqa: N818  # an answer
     """Nothing is valid; the message says which layer exceeds which capacity."""
 
 
+class Interrupted(KeyboardInterrupt):
+    """A search was interrupted; the message says what was found until then."""
+
+
 def give_up(prog: str, error: BaseException, *, debug: bool | None = None) -> int:
     """Tell of an exception in one line, and return the exit status.
 
@@ -51,7 +55,7 @@ def _explain(error: BaseException) -> tuple[int, str]:
     if isinstance(error, NoDataflow):
         return NO_DATAFLOW, str(error)
     if isinstance(error, KeyboardInterrupt):
-        return INTERRUPTED, "interrupted"
+        return INTERRUPTED, f"interrupted{'' if str(error) == '' else f' {error}'}"
     if isinstance(error, OutputError):
         return FAILED, f"error: {error}"
     return FAILED, f"internal error: {type(error).__name__}: {error}"

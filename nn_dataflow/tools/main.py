@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Command line tool `nn_dataflow`: looks at machines, and at results of searches.
 
-Decides which commands there are (docs/machines.md section 6, docs/evaluate.md); each is in a
-module of its own, loaded when it is called.
+Decides which commands there are (docs/machines.md section 6, docs/compare.md, docs/evaluate.md);
+each is in a module of its own, loaded when it is called.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ PROG = "nn_dataflow"
 
 COMMANDS = {
     "arch": "machines: list the presets, show one, check files",
+    "compare": "say how results differ from the first one: totals, layers, segments",
     "evaluate": "evaluate the schedule of a stored result, on its machine or another",
 }
 

@@ -15,20 +15,19 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-# The matrix products of a search are small: threads cost more at start than they save.
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-
 if not __package__:
     # Without pathlib, which is slow to import.
     sys.path.insert(0, os.path.abspath(__file__).rsplit(os.sep, 3)[0])  # noqa: PTH100
 
 from nn_dataflow.tools.argument_checks import Refused
-from nn_dataflow.tools.exit_status import OK, NoDataflow, give_up
+from nn_dataflow.tools.exit_status import OK, Interrupted, NoDataflow, give_up
 from nn_dataflow.tools.search_arguments import PROG, parse_arguments
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from nn_dataflow.core.network import Network
+    from nn_dataflow.machines.spec import Machine
     from nn_dataflow.tools.search_arguments import Arguments
     from nn_dataflow.tools.search_result import Problem, SearchResult
 
@@ -45,9 +44,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     -------
     int
         Exit status: 0 with a result, 2 for bad input, 3 if no dataflow is valid, 1 if the program
-        failed, 130 when interrupted, 141 if the reader of the output went away. Except with 0 and
-        141, there is one line on standard error.
+        failed, 130 when interrupted (with a result if one was found until then), 141 if the reader
+        of the output went away. Except with 0 and 141, there is one line on standard error.
     """
+    # The matrix products of a search are small: threads cost more at start than they save.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     arguments = None
     try:
         arguments = parse_arguments(sys.argv[1:] if argv is None else argv)
@@ -68,6 +69,8 @@ def run(arguments: Arguments) -> None:
         For bad input, before the search starts.
     NoDataflow
         If no dataflow is valid.
+    Interrupted
+        After Ctrl-C, with what was found until then.
     OutputError
         If the result cannot be written.
     """
@@ -97,10 +100,21 @@ def run(arguments: Arguments) -> None:
         return result_json.record(result, get_version(with_local=True))
 
     output.put(result, record, table)
+    if result.interrupted:
+        raise Interrupted(_gap(result))
 
 
-def describe(arguments: Arguments) -> Problem:
+def describe(
+    arguments: Arguments, network: Network | None = None, machine: Machine | None = None
+) -> Problem:
     """Return the search that the arguments ask for, in words and cycles.
+
+    Parameters
+    ----------
+    arguments
+        What is asked for.
+    network, machine
+        In the place of those that the arguments name.
 
     Raises
     ------
@@ -109,14 +123,18 @@ def describe(arguments: Arguments) -> Problem:
     """
     from nn_dataflow.core.option import Option  # noqa: PLC0415
     from nn_dataflow.nns import import_network  # noqa: PLC0415
-    from nn_dataflow.tools.machine_arguments import machine_spec  # noqa: PLC0415
+    from nn_dataflow.tools.machine_arguments import capacities, machine_spec  # noqa: PLC0415
     from nn_dataflow.tools.search_result import Problem  # noqa: PLC0415
 
     try:
-        # What the program of a network prints is no part of the result.
-        with contextlib.redirect_stdout(sys.stderr):
-            network = import_network(arguments.net)
-        machine = machine_spec(arguments).machine()
+        if network is None:
+            # What the program of a network prints is no part of the result.
+            with contextlib.redirect_stdout(sys.stderr):
+                network = import_network(arguments.net)
+        given = ""
+        if machine is None:
+            machine = machine_spec(arguments).machine()
+            given = capacities(arguments)
         options = Option(
             sw_gbuf_bypass=tuple(letter not in arguments.disable_bypass for letter in "fio"),
             sw_solve_loopblocking=arguments.solve_loopblocking,
@@ -138,7 +156,7 @@ def describe(arguments: Arguments) -> Problem:
         )
     except (ImportError, ValueError) as error:
         raise Refused(error) from error
-    return Problem(arguments.net, arguments.batch, network, machine, options)
+    return Problem(arguments.net, arguments.batch, network, machine, options, given)
 
 
 def search(arguments: Arguments, problem: Problem) -> SearchResult:
@@ -150,6 +168,8 @@ def search(arguments: Arguments, problem: Problem) -> SearchResult:
         If a layer is too large to be searched.
     NoDataflow
         If no dataflow is valid.
+    Interrupted
+        After Ctrl-C, if nothing was found until then.
     """
     from nn_dataflow.core.map_strategy import MapStrategyEyeriss  # noqa: PLC0415
     from nn_dataflow.core.nn_dataflow import NNDataflow  # noqa: PLC0415
@@ -169,21 +189,26 @@ def search(arguments: Arguments, problem: Problem) -> SearchResult:
     # What the search says of its own failure is said better, and in one line, by this program.
     said = io.StringIO()
     begin = time.perf_counter()
+    interrupted = False
     try:
-        if talks:
-            tops, cache_stats = nnd.schedule_search(options)
-        else:
-            progress.start()
-            with contextlib.redirect_stderr(said):
-                tops, cache_stats = nnd.schedule_search(options, progress=progress)
-    finally:
-        progress.stop()
+        try:
+            if talks:
+                tops, cache_stats = nnd.schedule_search(options)
+            else:
+                progress.start()
+                with contextlib.redirect_stderr(said):
+                    tops, cache_stats = nnd.schedule_search(options, progress=progress)
+        finally:
+            progress.stop()
+    except KeyboardInterrupt:
+        interrupted = True
+        tops, cache_stats = nnd.found_so_far(), nnd.cache_stats()
+        if not tops:
+            raise Interrupted("before a schedule was found") from None
     elapsed = time.perf_counter() - begin
     if not tops:
-        from nn_dataflow.tools.machine_arguments import capacities  # noqa: PLC0415
-
-        given = capacities(arguments)
-        raise NoDataflow(f"no valid dataflow for {arguments.net}: {nnd.failure} ({given})")
+        given = f" ({problem.given})" if problem.given else ""
+        raise NoDataflow(f"no valid dataflow for {arguments.net}: {nnd.failure}{given}")
     if sys.stderr is not None:
         sys.stderr.write(said.getvalue())
     return SearchResult(
@@ -194,7 +219,15 @@ def search(arguments: Arguments, problem: Problem) -> SearchResult:
         nnd.effort.as_dict(),
         nnd.certificate,
         nnd.seconds,
+        interrupted,
     )
+
+
+def _gap(result: SearchResult) -> str:
+    """Say what an interrupted search has found."""
+    from nn_dataflow.tools.result_table import proof  # noqa: PLC0415
+
+    return f"with the best found so far; {proof(result)[0]}"
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from .layer_figures import limit_of
 from .segments import segments_of
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ def record(result: SearchResult, version: str) -> dict[str, Any]:
         "total_static_cost": static_cost,
         "active_node_pes": best.perlayer_stats("active_node_pes"),
         "dram_bandwidth": best.perlayer_stats("dram_bandwidth"),
+        "limits": {name: limit_of(layer.scheme) for name, layer in best.items()},
         "segment_time": best.segment_time_list(),
         "segment_dram_time": best.segment_dram_time_list(),
         "segments": [*map(_segment, segments_of(result))],
@@ -70,6 +72,7 @@ def record(result: SearchResult, version: str) -> dict[str, Any]:
             for name, layer in best.items()
         },
         "machine": result.problem.machine.told(),
+        "interrupted": result.interrupted,
     }
     return {key: to_plain(value) for key, value in values.items()}
 

@@ -114,5 +114,7 @@ class ResultOutput:
             write(table(columns(sys.stdout)))
         for number, name in enumerate(self._layers):
             from .loop_nest import explain  # noqa: PLC0415
+            from .runner_up_text import why  # noqa: PLC0415
 
-            write(("\n" if number or self._table_wanted else "") + explain(result.best, name))
+            before = "\n" if number or self._table_wanted else ""
+            write(f"{before}{explain(result.best, name)}\n{why(result, name)}")

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 from nn_dataflow.machines.spec import CORNERS, EVERY_NODE
 from nn_dataflow.machines.units import ENERGY_UNITS
 
+from .layer_figures import limit_of
 from .segment_table import Marks, segment_tables
 from .segments import segments_of
+from .share_table import share_table
 from .table_text import Column, alone, flow, join, scale, scaled, shorten, wrap
 
 if TYPE_CHECKING:
@@ -31,10 +33,13 @@ _MEMORIES = {CORNERS: "at the 4 corners", EVERY_NODE: "at every node"}
 _PARTS = ("OUTP", "OFMP", "BATP", "INPP")
 
 
-_BUSY_NOTE = "PEs busy: operations / (time x nodes x PEs per node)"
+_BUSY_NOTE = (
+    "PEs busy: operations / (time x nodes x PEs per node); time limit: the longest of the times in "
+    "PEs, on the bus to them and in DRAM"
+)
 _OWN_NODES_NOTE = (
-    f"{_BUSY_NOTE}, of a layer with its own time and nodes, in total with the time of the segments "
-    "and all nodes"
+    f"{_BUSY_NOTE}; both of a layer with its own time and nodes, in total with the time of the "
+    "segments and all nodes"
 )
 _SEGMENT_NOTE = (
     "seg.: segment.group; the groups of a segment run side by side on nodes of their own, the "
@@ -81,6 +86,7 @@ def render(result: SearchResult, width: int) -> str:
     blocks = [
         _heading(result, width),
         _layers(result, segments, width),
+        share_table(result, segments, width),
         segment_tables(result, segments, width),
         _totals(result, width),
         _breakdown(result),
@@ -99,7 +105,12 @@ def title(result: SearchResult) -> str:
 
 def _heading(result: SearchResult, width: int) -> list[str]:
     facts = problem_facts(result)
-    return [title(result), *(line for key in facts for line in flow(key, facts[key], width))]
+    interrupted = ["interrupted: this is the best that was found so far"]
+    return [
+        title(result),
+        *(interrupted if result.interrupted else []),
+        *(line for key in facts for line in flow(key, facts[key], width)),
+    ]
 
 
 def problem_facts(result: SearchResult) -> dict[str, list[str]]:
@@ -248,29 +259,28 @@ def _number_columns(result: SearchResult) -> list[Column]:
     best = result.best
     layers = list(best.items())
     busy_pes = [result.busy_pes(layer) for layer in (*best.values(), None)]
+    limits = [limit_of(layer.scheme) for _, layer in layers]
     columns = [
         Column("layer", "", [*(shorten(name) for name, _ in layers), "total"], left=True),
         scaled("cost", "units", [layer.total_cost for _, layer in layers], best.total_cost),
         scaled("time", "cycles", [layer.total_time for _, layer in layers], best.total_time),
         Column("PEs busy", "% of time", [f"{100 * share:.1f}" for share in busy_pes]),
+        Column("time", "limit", [*limits, ""], left=True),
     ]
     for level, title in ((0, "DRAM"), (1, "GBUF")):
         accesses = [layer.total_accesses[level] for _, layer in layers]
         columns.append(scaled(title, "words", accesses, best.total_accesses[level]))
-    limits = [_limit(layer.scheme) for _, layer in layers]
-    if set(limits) != {"PEs"}:
-        columns.insert(4, Column("time", "limit", [*limits, ""], left=True))
     return columns
 
 
 def _text_columns(result: SearchResult) -> list[Column]:
     schemes = [layer.scheme for _, layer in result.best.items()]
-    parts = [_partition(scheme["part"]) for scheme in schemes]
+    parts = [partition_text(scheme["part"]) for scheme in schemes]
     columns = [Column("partition", "nodes", [*parts, ""], left=True)]
     for title, key in (("I", "ti"), ("O", "to"), ("B", "tb")):
         cells = ["·".join(map(str, scheme[key])) for scheme in schemes]
         columns.append(Column(title, "trips", [*cells, ""], left=True))
-    columns.append(Column("order", "", [*map(_order, schemes), ""], left=True))
+    columns.append(Column("order", "", [*map(order_text, schemes), ""], left=True))
     if result.sharing_hops().amount:
         columns.append(Column("sharing", "nodes", [*map(_sharing, schemes), ""], left=True))
     return columns
@@ -314,6 +324,11 @@ def _breakdown(result: SearchResult) -> list[str]:
 
 
 def _effort(result: SearchResult, width: int) -> list[str]:
+    if result.interrupted:
+        return [
+            *flow("proof", proof(result), width),
+            *flow("search", [f"interrupted after {result.elapsed:.3f} s"], width),
+        ]
     if not result.effort:  # nothing was searched
         return []
     reused, computed = result.cache_stats
@@ -340,6 +355,8 @@ def proof(result: SearchResult) -> tuple[str, ...]:
     """Say how good the result is proven to be."""
     proven = result.certificate
     if proven is None:
+        if result.interrupted:
+            return ("nothing is proven yet",)
         return ("a stored schedule was evaluated, nothing was searched",)
     what = {"e": "cost", "d": "time"}.get(result.options.opt_goal, "cost x time")
     if proven.is_optimal:
@@ -363,18 +380,13 @@ def _rate(words: float) -> str:
     return "unlimited" if words == math.inf else f"{words:g} words/cycle"
 
 
-def _limit(scheme: Any) -> str:
-    """Name what the time of a layer comes from: its PEs, the bus to the PEs, or DRAM."""
-    times = (scheme["proc_time"], scheme["bus_time"], scheme["dram_time"])
-    return ("PEs", "bus", "DRAM")[times.index(max(times))]
-
-
-def _partition(part: Any) -> str:
+def partition_text(part: Any) -> str:
+    """Write which dimensions are split how, outermost first."""
     split = [f"{_PARTS[kind]} {_by(part.pdims[kind])}" for kind in part.order]
     return ", ".join(text for text in split if not text.endswith(" 1x1")) or "-"
 
 
-def _order(scheme: Any) -> str:
+def order_text(scheme: Any) -> str:
     """Write the loops of more than one trip of the two outer levels, outermost first."""
     trips = (scheme["ti"], scheme["to"], scheme["tb"])
     levels = []

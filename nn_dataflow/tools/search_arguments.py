@@ -59,7 +59,7 @@ exit status:
   1    this program failed
   2    an argument or the network was refused
   3    no dataflow is valid; a line says which layer exceeds which capacity
-  130  interrupted
+  130  interrupted; the best schedule found so far is printed, and written with -o
 
 example:
   nn_dataflow_search vgg_net --goal ED --nodes 4 4 --hybrid-partition

@@ -173,8 +173,8 @@ OPTIONS = {
         Spec("-o --output", "write JSON to this file; a terminal still gets the table", "FILE"),
         Spec(
             "--explain",
-            "print how a layer is scheduled as a loop nest, for several layers several times; it "
-            "takes the place of JSON on standard output",
+            "print how a layer is scheduled as a loop nest, what comes next and where that loses; "
+            "for several layers several times; it takes the place of JSON on standard output",
             "LAYER",
             default_text="none",
             action="append",

@@ -10,6 +10,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, NamedTuple
 
+from .layer_figures import Component, busy_share, components
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -25,23 +27,18 @@ if TYPE_CHECKING:
 LARGEST_DIFFERENCE = 1e-6
 
 
-class Component(NamedTuple):
-    """A part of the total cost: how many events of a kind, and their cost."""
-
-    name: str
-    unit: str
-    amount: float
-    cost: float
-
-
 class Problem(NamedTuple):
-    """What is searched, in the model's terms; `net` is the network as it was asked for."""
+    """What is searched, in the model's terms.
+
+    ``net`` is the network as it was asked for, ``given`` the capacities so, where they were.
+    """
 
     net: str
     batch: int
     network: Network
     machine: Machine
     options: Option
+    given: str = ""
 
 
 class SearchResult(NamedTuple):
@@ -49,8 +46,8 @@ class SearchResult(NamedTuple):
 
     ``elapsed`` is the time of the search, in seconds; ``cache_stats`` counts the layer searches
     reused and computed; ``effort`` counts the candidates met, by what became of them;
-    ``certificate`` is what is proven of the best schedule, None if nothing was searched;
-    ``seconds`` are those of each stage.
+    ``certificate`` is what is proven of the best schedule, None if nothing is;
+    ``seconds`` are those of each stage; ``interrupted`` tells that these are the best found so far.
     """
 
     problem: Problem
@@ -60,6 +57,7 @@ class SearchResult(NamedTuple):
     effort: dict[str, int]
     certificate: Certificate | None
     seconds: dict[str, float]
+    interrupted: bool = False
 
     @property
     def resource(self) -> Resource:
@@ -93,9 +91,9 @@ class SearchResult(NamedTuple):
         """
         pes = self.resource.dim_array.size()
         if layer is not None:
-            return layer.total_ops / (layer.total_time * layer.num_nodes * pes)
+            return busy_share(layer.total_ops, layer.total_time, layer.num_nodes * pes)
         all_pes = pes * self.resource.proc_region.dim.size()
-        return self.best.total_ops / (self.best.total_time * all_pes)
+        return busy_share(self.best.total_ops, self.best.total_time, all_pes)
 
     def components(self, layer: SchedulingResult | None = None) -> list[Component]:
         """Return the parts of a cost: operations, four memories, hops, static.
@@ -112,23 +110,7 @@ class SearchResult(NamedTuple):
             If they do not sum to the total cost, which is an error of the program.
         """
         best = self.best if layer is None else layer
-        levels = ("DRAM", "GBUF", "PE array", "register files")
-        parts = [
-            Component("operations", "ops", best.total_ops, best.total_ops * self.cost.mac_op),
-            *(
-                Component(level, "words", words, words * cost)
-                for level, words, cost in zip(
-                    levels, best.total_accesses, self.cost.mem_hier, strict=True
-                )
-            ),
-            Component(
-                "hops between nodes",
-                "word-hops",
-                best.total_noc_hops,
-                best.total_noc_hops * self.cost.noc_hop,
-            ),
-            Component("static", "cycles", best.total_time, best.total_time * self.cost.idl_unit),
-        ]
+        parts = components(best, self.cost, best.total_time)
         total = math.fsum(part.cost for part in parts)
         if not math.isclose(total, best.total_cost, rel_tol=LARGEST_DIFFERENCE):
             raise ArithmeticError(

@@ -7,10 +7,8 @@ are figures that follow from them. Each refusal names the file and the key.
 
 from __future__ import annotations
 
-import json
 import math
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from nn_dataflow.core.cost import Cost
 from nn_dataflow.core.node_region import NodeRegion
@@ -21,10 +19,11 @@ from nn_dataflow.core.resource import Resource
 from nn_dataflow.core.schedule_plan import LayerPlan, SchedulePlan
 from nn_dataflow.machines.spec import Machine
 
-from .argument_checks import MAX_BATCH, Refused, shown
+from .argument_checks import MAX_BATCH, Refused
+from .record_values import RecordValues, has_shape, read_json, short, tuples
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
 Made = TypeVar("Made")
 
@@ -66,7 +65,7 @@ def read_result(path: str) -> StoredResult:
     Refused
         If it cannot be read, or is no record: with the file, the key, and what is allowed.
     """
-    top = _Values(path, "", _load(path))
+    top = _Values(path, "", read_json(path))
     resource = _resource(top.table("resource"))
     told = top.table("machine") if "machine" in top else _Values(path, "machine", {})
     machine = Machine(
@@ -97,88 +96,8 @@ def read_result(path: str) -> StoredResult:
     )
 
 
-def _load(path: str) -> Any:
-    try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise Refused(f"{path}: cannot be read: {error.strerror}") from None
-    except json.JSONDecodeError as error:
-        raise Refused(f"{path}:{error.lineno}: is no JSON: {error.msg}") from None
-    except (ValueError, RecursionError):
-        raise Refused(f"{path}: is no JSON") from None
-
-
-class _Values:
-    """A mapping of the record; `where` is its place, such as ``schedules.fc1``."""
-
-    def __init__(self, path: str, where: str, values: Any) -> None:
-        self.path, self.where = path, where
-        if not isinstance(values, dict):
-            raise Refused(f"{path}: {where or 'the top'} must be a mapping")
-        self._values: dict[str, Any] = values
-
-    def __contains__(self, key: str) -> bool:
-        return key in self._values
-
-    def __iter__(self) -> Any:
-        return iter(self._values)
-
-    def refuse(self, key: str, wrong: str) -> NoReturn:
-        """Raise the refusal of a value."""
-        where = f"{self.where}.{key}" if self.where else key
-        raise Refused(f"{self.path}: {where}: {wrong}")
-
-    def get(self, key: str) -> Any:
-        """Return a value that must be there."""
-        if key not in self._values:
-            self.refuse(key, "is missing")
-        return self._values[key]
-
-    def table(self, key: str) -> _Values:
-        """Return a mapping."""
-        value = self.get(key)
-        if not isinstance(value, dict):
-            self.refuse(key, "must be a mapping")
-        return _Values(self.path, f"{self.where}.{key}" if self.where else key, value)
-
-    def text(self, key: str, default: str | None = None) -> str:
-        """Return a text."""
-        value = self.get(key) if default is None else self._values.get(key, default)
-        if not isinstance(value, str):
-            self.refuse(key, f"must be a text, got {_short(value)}")
-        return value
-
-    def number(self, key: str) -> float:
-        """Return a number."""
-        value = self.get(key)
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
-            self.refuse(key, f"must be a number, got {_short(value)}")
-        return value
-
-    def whole(self, key: str, default: int | None = None) -> int:
-        """Return a whole number."""
-        value = self.get(key) if default is None else self._values.get(key, default)
-        if isinstance(value, bool) or not isinstance(value, int):
-            self.refuse(key, f"must be a whole number, got {_short(value)}")
-        return value
-
-    def wholes(self, key: str, shape: Sequence[int], lowest: int = 0) -> Any:
-        """Return nested tuples of whole numbers of at least ``lowest``."""
-        value = self.get(key)
-        if not _has_shape(value, shape, lowest):
-            size = " x ".join(map(str, shape))
-            self.refuse(
-                key, f"must be {size} whole numbers of at least {lowest}, got {_short(value)}"
-            )
-        return _tuples(value)
-
-    def made(self, key: str, make: Callable[[Any], Any]) -> Any:
-        """Return a value of the model, whose own refusal is told."""
-        value = self.get(key)
-        try:
-            return make(value)
-        except (TypeError, ValueError) as error:
-            self.refuse(key, f"{error}")
+class _Values(RecordValues):
+    """A mapping of the record with what schedules are made of."""
 
     def partition(self, key: str) -> PartitionScheme:
         """Return a partition scheme, [order, 4 pairs]."""
@@ -207,7 +126,7 @@ def _layer(schedules: _Values, name: str) -> LayerPlan:
     made = tuple(math.prod(loop) for loop in zip(*factors, strict=True))
     orders = scheme.wholes("orders", (2, 3))
     if any(sorted(order) != [0, 1, 2] for order in orders):
-        scheme.refuse("orders", f"must be two permutations of 0, 1, 2, got {_short(orders)}")
+        scheme.refuse("orders", f"must be two permutations of 0, 1, 2, got {short(orders)}")
     access = scheme.get("access")
     return LayerPlan(
         sched_seq=scheme.wholes("place", (3,)),
@@ -216,7 +135,7 @@ def _layer(schedules: _Values, name: str) -> LayerPlan:
         bl_ords=orders,
         trips=scheme.wholes("trips", (3,), 1) if "trips" in scheme else made,
         keep_filters=scheme.wholes("fetch", (2, 3))[0][0] == 0,
-        unit_size=_tuples(scheme.get("unit_size")),
+        unit_size=tuples(scheme.get("unit_size")),
         figures={
             "ops": scheme.number("ops"),
             "proc_time": scheme.number("proc_time"),
@@ -270,24 +189,6 @@ def _region(value: Any) -> NodeRegion:
 
 def _partition(value: Any) -> PartitionScheme:
     order, pdims = value
-    if not _has_shape(pdims, (4, 2), 1):
+    if not has_shape(pdims, (4, 2), 1):
         raise ValueError(f"must have four pairs of whole numbers of at least 1, got {pdims}")
     return PartitionScheme(order, pdims)
-
-
-def _has_shape(value: Any, shape: Sequence[int], lowest: int) -> bool:
-    if not shape:
-        return isinstance(value, int) and not isinstance(value, bool) and value >= lowest
-    return (
-        isinstance(value, list)
-        and len(value) == shape[0]
-        and all(_has_shape(item, shape[1:], lowest) for item in value)
-    )
-
-
-def _tuples(value: Any) -> Any:
-    return tuple(map(_tuples, value)) if isinstance(value, list) else value
-
-
-def _short(value: Any) -> str:
-    return shown(json.dumps(value))

@@ -293,10 +293,19 @@ def test_equal_networks_give_equal_results():
     assert outline(one) == outline(other)
 
 
+def assert_as_much_or_more(effort, least):
+    """The same space, of which at least as much was searched."""
+    ours, theirs = effort.as_dict(), least.as_dict()
+    for name in ("partitions", "mappings", "candidates", "segments", "combinations"):
+        assert ours[name] == theirs[name]
+    for name in ("mappings_searched", "built", "evaluated"):
+        assert ours[name] >= theirs[name]
+
+
 @pytest.mark.parametrize("goal", GOALS)
 @pytest.mark.parametrize("sharing", [False, True])
 def test_executor_does_not_matter(goal, sharing):
-    """Neither the schedules nor what was looked at change when searches run elsewhere."""
+    """Schedules do not change when searches run elsewhere; some that are not needed are done."""
     options = OPTIONS._replace(opt_goal=goal, hw_gbuf_sharing=sharing)
     alone = dataflow_of()
     expected, _ = alone.schedule_search(options)
@@ -304,7 +313,7 @@ def test_executor_does_not_matter(goal, sharing):
         helped = dataflow_of()
         found, _ = helped.schedule_search(options, executor=executor)
     assert outline(found) == outline(expected)
-    assert helped.effort.as_dict() == alone.effort.as_dict()
+    assert_as_much_or_more(helped.effort, alone.effort)
 
 
 SCRIPT = """
@@ -391,5 +400,4 @@ def test_searching_ahead_changes_nothing(monkeypatch):
         alone, _ = one.schedule_search(options)
         together, _ = both.schedule_search(options._replace(nprocesses=2))
         assert digest(alone) == digest(together)
-        searched = one.effort.mappings_searched, both.effort.mappings_searched
-        assert searched[0] <= searched[1]
+        assert_as_much_or_more(both.effort, one.effort)

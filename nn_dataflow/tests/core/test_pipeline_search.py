@@ -502,7 +502,7 @@ PIPELINED = own.OPTIONS._replace(opt_goal="ed", **BOTH)
 
 
 def test_executor_does_not_matter(monkeypatch):
-    """Neither the schedules nor what was looked at change when searches run elsewhere."""
+    """Schedules do not change when searches run elsewhere; some that are not needed are done."""
     alone = own.dataflow_of()
     expected, _ = alone.schedule_search(PIPELINED)
     monkeypatch.setattr(workers, "CHUNK", 1)
@@ -513,7 +513,7 @@ def test_executor_does_not_matter(monkeypatch):
     assert [one[name].sched_seq for one in found for name in one] == [
         one[name].sched_seq for one in expected for name in one
     ]
-    assert helped.effort.as_dict() == alone.effort.as_dict()
+    own.assert_as_much_or_more(helped.effort, alone.effort)
 
 
 SCRIPT = """

@@ -94,6 +94,12 @@ class RecordedSearch:
         scheme = scheme_of(self.case, self.network, self.resource)
         return [scheme] * options.ntops, (2, 5)
 
+    def found_so_far(self):
+        return []
+
+    def cache_stats(self):
+        return 0, 0
+
     def install(self, monkeypatch):
         """Let the tool find this search."""
         module = types.ModuleType("nn_dataflow.core.nn_dataflow")

@@ -229,8 +229,8 @@ def test_check_of_good_files(capsys, machine_file):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ((), "nn_dataflow: error: a command is missing: must be one of arch, evaluate"),
-        (("serach",), "nn_dataflow: error: serach: must be one of arch, evaluate"),
+        ((), "nn_dataflow: error: a command is missing: must be one of arch, compare, evaluate"),
+        (("serach",), "nn_dataflow: error: serach: must be one of arch, compare, evaluate"),
         (("arch",), "nn_dataflow arch: error: the following arguments are required: "),
         (("arch", "lisst"), "nn_dataflow arch: error: list|show|check: invalid choice: 'lisst'"),
     ],

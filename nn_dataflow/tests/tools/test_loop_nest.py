@@ -43,16 +43,19 @@ def run(capsys, *argv):
 def test_on_standard_output(capsys, tmp_path):
     """In the place of JSON, which may go to a file."""
     path = tmp_path / "result.json"
-    assert run(capsys, WORDS, f"--explain fc1 -o {path}") == (0, FC1, "")
+    status, out, err = run(capsys, WORDS, f"--explain fc1 -o {path}")
+    assert (status, out[: len(FC1) + 1], err) == (0, f"{FC1}\n", "")
     assert json.loads(path.read_text())["net"] == "mlp_s"
     status = main.main(["evaluate", str(path), "--explain", "fc1"])
-    assert (status, *capsys.readouterr()) == (0, FC1, "")
+    assert (status, *capsys.readouterr()) == (0, out, "")
 
 
 def test_several_layers(capsys):
     status, out, _ = run(capsys, WORDS, "--explain fc1 --explain fc3")
     assert status == 0
-    assert out.startswith(f"{FC1}\nfc3: segment 3, group 1; 4 nodes")
+    assert out.startswith(f"{FC1}\nwhat comes next for fc1, ")
+    assert "\n\nfc3: segment 3, group 1; 4 nodes" in out
+    assert "\n\nwhat comes next for fc3, " in out
 
 
 @pytest.mark.parametrize(

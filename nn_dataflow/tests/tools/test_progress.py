@@ -133,7 +133,8 @@ def test_line_is_removed_however_the_search_ends(monkeypatch, error):
     status = nn_dataflow_search.main(["mlp_s"])
     assert status == (130 if error else 0)
     after = stream.getvalue().split(CLEAR)[-1]
-    assert after == ("nn_dataflow_search: interrupted\n" if error else "")
+    told = "nn_dataflow_search: interrupted before a schedule was found\n"
+    assert after == (told if error else "")
 
 
 @pytest.mark.usefixtures("hurry")

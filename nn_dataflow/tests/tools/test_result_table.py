@@ -42,19 +42,32 @@ costs   operation 1; DRAM word 200; GBUF word 6; array word 2; register file wor
         cycle 0 (static); one unit is the energy of a MAC operation
 options may bypass GBUF: filters, ifmaps, ofmaps; partition hybrid; loop blocking exhaustive
 
-layer      cost    time   PEs busy     DRAM   GBUF  partition  I        O      B       order
-        k units  cycles  % of time  k words  words  nodes      trips    trips  trips
-fc1    238292.2   12544       97.7    850.2      0  OUTP 2x2   1·98·1   1·1·8  1·1·16  -/I
-fc2    160264.0    8000       97.7    572.0      0  OUTP 2x2   1·125·1  1·1·4  1·1·16  -/I
-fc3     47042.7    2000       97.7    162.0      0  OUTP 2x2   1·1·125  1·1·1  1·16·1  -/B
-fc4      4306.5     256       15.3     19.2      0  OUTP 2x2   1·1·16   1·1·1  1·16·1  -/B
---------------------------------------------------------------------------------------------
-total  449905.4   22800       96.7   1603.4      0
-PEs busy: operations / (time x nodes x PEs per node)
+layer      cost    time   PEs busy  time      DRAM   GBUF  partition  I        O      B       order
+        k units  cycles  % of time  limit  k words  words  nodes      trips    trips  trips
+fc1    238292.2   12544       97.7  PEs      850.2      0  OUTP 2x2   1·98·1   1·1·8  1·1·16  -/I
+fc2    160264.0    8000       97.7  PEs      572.0      0  OUTP 2x2   1·125·1  1·1·4  1·1·16  -/I
+fc3     47042.7    2000       97.7  PEs      162.0      0  OUTP 2x2   1·1·125  1·1·1  1·16·1  -/B
+fc4      4306.5     256       15.3  PEs       19.2      0  OUTP 2x2   1·1·16   1·1·1  1·16·1  -/B
+---------------------------------------------------------------------------------------------------
+total  449905.4   22800       96.7          1603.4      0
+PEs busy: operations / (time x nodes x PEs per node); time limit: the longest of the times in PEs,
+on the bus to them and in DRAM
 partition: rows x columns of nodes over which output channels (OUTP), ofmap rows and columns (OFMP),
 batch (BATP) or input channels (INPP) are split
 blocking: trips of the loops over input channels (I), output channels (O) and batch (B) in
 DRAM·GBUF·register file, outer to inner; order: loops of several trips in DRAM/GBUF, outer to inner
+
+layer   cost   time     PEs     ops    DRAM   array    regf    hops
+       % all  % all  % time  % cost  % cost  % cost  % cost  % cost
+fc1     53.0   55.0   100.0     5.3    71.4     2.1    21.1     0.2
+fc2     35.6   35.1   100.0     5.0    71.4     3.3    20.0     0.4
+fc3     10.5    8.8   100.0     4.3    68.9     9.2    17.0     0.7
+fc4      1.0    1.1   100.0     0.9    89.1     2.5     3.7     3.7
+-------------------------------------------------------------------
+total  100.0  100.0             5.0    71.3     3.3    20.1     0.4
+% all: of the total; % time: of the layer's time (100 is what limits it); % cost: of its cost, for
+operations (ops), accesses at DRAM, GBUF, PE array and register files (regf), hops between nodes,
+and static
 
 total   cost 449905.4 k units; time 22800 cycles; cost x time 1.02578e+13 unit-cycles
 
@@ -87,22 +100,34 @@ costs   operation 1; DRAM word 200; GBUF word 6; array word 2;
 options may bypass GBUF: filters, ifmaps, ofmaps;
         partition in one fixed way; loop blocking exhaustive
 
-layer      cost    time   PEs busy    DRAM   GBUF
-        k units  cycles  % of time   words  words
+layer      cost    time   PEs busy  time     DRAM   GBUF
+        k units  cycles  % of time  limit   words  words
     partition  I        O      B       order
     nodes      trips    trips  trips
-fc1    116322.4   25088       97.7  412544      0
+fc1    116322.4   25088       97.7  PEs    412544      0
     -          1·196·1  1·1·8  1·1·16  -/I
-fc2     38706.0    8000       97.7  137000      0
+fc2     38706.0    8000       97.7  PEs    137000      0
     -          1·125·1  1·1·4  1·1·16  -/I
-fc3      1617.3    4000        3.9    6660      0
+fc3      1617.3    4000        3.9  PEs      6660      0
     -          1·250·1  1·1·1  1·1·16  -/I
--------------------------------------------------
-total  156645.8   37088       87.5  556204      0
-PEs busy: operations / (time x nodes x PEs per node)
+--------------------------------------------------------
+total  156645.8   37088       87.5         556204      0
+PEs busy: operations / (time x nodes x PEs per node); time limit: the
+longest of the times in PEs, on the bus to them and in DRAM
 blocking: trips of the loops over input channels (I), output channels
 (O) and batch (B) in DRAM·GBUF·register file, outer to inner; order:
 loops of several trips in DRAM/GBUF, outer to inner
+
+layer   cost   time     PEs     ops    DRAM   array    regf
+       % all  % all  % time  % cost  % cost  % cost  % cost
+fc1     74.3   67.6   100.0     5.4    70.9     2.1    21.6
+fc2     24.7   21.6   100.0     5.2    70.8     3.4    20.7
+fc3      1.0   10.8   100.0     2.5    82.4     5.3     9.9
+-----------------------------------------------------------
+total  100.0  100.0             5.3    71.0     2.5    21.2
+% all: of the total; % time: of the layer's time (100 is what limits
+it); % cost: of its cost, for operations (ops), accesses at DRAM, GBUF,
+PE array and register files (regf), hops between nodes, and static
 
 total   cost 156645.8 k units; time 37088 cycles;
         cost x time 5.80968e+12 unit-cycles
@@ -155,7 +180,7 @@ def test_every_layer_is_there_with_its_partition_and_blocking(monkeypatch, width
     text = render(search(monkeypatch, VGG), width)
     lines = text.splitlines()
     for name, layer in recorded()[VGG]["schedules"].items():
-        (number,) = (n for n, line in enumerate(lines) if line.startswith(f"{name} "))
+        number = next(n for n, line in enumerate(lines) if line.startswith(f"{name} "))
         row = lines[number] + ("" if width == 120 else lines[number + 1])
         for key in ("ti", "to", "tb"):
             assert "·".join(map(str, layer[key])) in row
@@ -166,8 +191,9 @@ def test_every_layer_is_there_with_its_partition_and_blocking(monkeypatch, width
 
 
 def row_of(text, name):
-    (row,) = (line.split() for line in text.splitlines() if line.startswith(f"{name} "))
-    return row
+    """The row of a layer in the first table."""
+    lines = text.splitlines()
+    return next(line.split() for line in lines if line.startswith(f"{name} "))
 
 
 def test_numbers_of_a_layer(monkeypatch):
@@ -176,10 +202,11 @@ def test_numbers_of_a_layer(monkeypatch):
     row = row_of(render(result, 120), "conv8")
     dram, gbuf = layer.total_accesses[:2]
     busy = 100 * layer.total_ops / (layer.total_time * 16 * 256)
-    assert row[1:6] == [
+    assert row[1:7] == [
         f"{layer.total_cost / 1e9:.1f}",
         f"{layer.total_time / 1e3:.1f}",
         f"{busy:.1f}",
+        "PEs",
         f"{dram / 1e6:.1f}",
         f"{gbuf / 1e3:.1f}",
     ]
@@ -208,7 +235,7 @@ def test_partition_is_in_hierarchy_order(monkeypatch):
     assert "BATP 2x2, OUTP 1x4, INPP 3x1" in render(result, 120)
 
 
-def test_what_limits_the_time_is_shown_where_it_is_not_the_pes(monkeypatch):
+def test_what_limits_the_time_is_shown(monkeypatch):
     def slow_memory(layer):
         return {"time": 2 * layer["proc_time"], "dram_time": 2 * layer["proc_time"]}
 
@@ -216,12 +243,14 @@ def test_what_limits_the_time_is_shown_where_it_is_not_the_pes(monkeypatch):
         return {"time": 3 * layer["proc_time"], "bus_time": 3 * layer["proc_time"]}
 
     plain = render(search(monkeypatch, MLP_S), 120)
-    assert " limit " not in plain
+    assert row_of(plain, "fc1")[4] == "PEs"
     memory = render(search(monkeypatch, MLP_S, change=slow_memory), 120)
     assert row_of(memory, "fc1")[4] == "DRAM"
     bus = render(search(monkeypatch, MLP_S, change=slow_bus), 120)
     assert row_of(bus, "fc1")[4] == "bus"
-    assert " limit " in bus
+    # In the table of shares, PEs and bus have a column each.
+    shares = [line.split() for line in bus.splitlines() if line.startswith("fc1 ")][-1]
+    assert shares[3:5] == ["33.3", "100.0"]
 
 
 def busy_of(text, name):

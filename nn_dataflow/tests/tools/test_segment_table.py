@@ -30,8 +30,9 @@ seg.   layer     cost    time   PEs busy  time    DRAM   GBUF  partition  I     
   2    c        644.6    4480        4.3  DRAM       0      0  -          1·1·1  1·1·1  1·1·1  -/-
 ----------------------------------------------------------------------------------------------------
        total   2592.3   12160       11.1             0      0
-PEs busy: operations / (time x nodes x PEs per node), of a layer with its own time and nodes, in
-total with the time of the segments and all nodes
+PEs busy: operations / (time x nodes x PEs per node); time limit: the longest of the times in PEs,
+on the bus to them and in DRAM; both of a layer with its own time and nodes, in total with the time
+of the segments and all nodes
 seg.: segment.group; the groups of a segment run side by side on nodes of their own, the layers of a
 group one after another
 time, and what limits it: of the layer by itself; layers of a segment overlap, and the total is the

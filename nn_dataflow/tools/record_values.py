@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Values of a JSON record, checked when they are looked at.
+
+Decides how a record that is none is refused (docs/evaluate.md section 2): in one line with the
+file, the key, and what is allowed.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from .argument_checks import Refused, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from typing_extensions import Self
+
+
+def read_json(path: str) -> Any:
+    """Return the content of a JSON file.
+
+    Raises
+    ------
+    Refused
+        If it cannot be read, or is no JSON: with the file, and the line.
+    """
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise Refused(f"{path}: cannot be read: {error.strerror}") from None
+    except json.JSONDecodeError as error:
+        raise Refused(f"{path}:{error.lineno}: is no JSON: {error.msg}") from None
+    except (ValueError, RecursionError):
+        raise Refused(f"{path}: is no JSON") from None
+
+
+class RecordValues:
+    """A mapping of the record; `where` is its place, such as ``schedules.fc1``."""
+
+    def __init__(self, path: str, where: str, values: Any) -> None:
+        self.path, self.where = path, where
+        if not isinstance(values, dict):
+            raise Refused(f"{path}: {where or 'the top'} must be a mapping")
+        self._values: dict[str, Any] = values
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._values
+
+    def __iter__(self) -> Any:
+        return iter(self._values)
+
+    def refuse(self, key: str, wrong: str) -> NoReturn:
+        """Raise the refusal of a value."""
+        where = f"{self.where}.{key}" if self.where else key
+        raise Refused(f"{self.path}: {where}: {wrong}")
+
+    def get(self, key: str) -> Any:
+        """Return a value that must be there."""
+        if key not in self._values:
+            self.refuse(key, "is missing")
+        return self._values[key]
+
+    def table(self, key: str) -> Self:
+        """Return a mapping."""
+        value = self.get(key)
+        if not isinstance(value, dict):
+            self.refuse(key, "must be a mapping")
+        return type(self)(self.path, f"{self.where}.{key}" if self.where else key, value)
+
+    def text(self, key: str, default: str | None = None) -> str:
+        """Return a text."""
+        value = self.get(key) if default is None else self._values.get(key, default)
+        if not isinstance(value, str):
+            self.refuse(key, f"must be a text, got {short(value)}")
+        return value
+
+    def number(self, key: str) -> float:
+        """Return a finite number."""
+        value: float = self.get(key)
+        if not is_number(value):
+            self.refuse(key, f"must be a number, got {short(value)}")
+        return value
+
+    def whole(self, key: str, default: int | None = None) -> int:
+        """Return a whole number."""
+        value = self.get(key) if default is None else self._values.get(key, default)
+        if isinstance(value, bool) or not isinstance(value, int):
+            self.refuse(key, f"must be a whole number, got {short(value)}")
+        return value
+
+    def wholes(self, key: str, shape: Sequence[int], lowest: int = 0) -> Any:
+        """Return nested tuples of whole numbers of at least ``lowest``."""
+        value = self.get(key)
+        if not has_shape(value, shape, lowest):
+            size = " x ".join(map(str, shape))
+            self.refuse(
+                key, f"must be {size} whole numbers of at least {lowest}, got {short(value)}"
+            )
+        return tuples(value)
+
+    def numbers(self, key: str, shape: Sequence[int]) -> Any:
+        """Return nested lists of finite numbers."""
+        value = self.get(key)
+        if not _are_numbers(value, shape):
+            self.refuse(key, f"must be {' x '.join(map(str, shape))} numbers, got {short(value)}")
+        return value
+
+    def made(self, key: str, make: Callable[[Any], Any]) -> Any:
+        """Return a value of the model, whose own refusal is told."""
+        value = self.get(key)
+        try:
+            return make(value)
+        except (TypeError, ValueError) as error:
+            self.refuse(key, f"{error}")
+
+
+def is_number(value: Any) -> bool:
+    """Whether a value is a finite number."""
+    is_bool = isinstance(value, bool)
+    return isinstance(value, (int, float)) and not is_bool and math.isfinite(value)
+
+
+def _are_numbers(value: Any, shape: Sequence[int]) -> bool:
+    if not shape:
+        return is_number(value)
+    return (
+        isinstance(value, list)
+        and len(value) == shape[0]
+        and all(_are_numbers(item, shape[1:]) for item in value)
+    )
+
+
+def has_shape(value: Any, shape: Sequence[int], lowest: int) -> bool:
+    """Whether a value is nested lists of whole numbers of at least ``lowest``."""
+    if not shape:
+        return isinstance(value, int) and not isinstance(value, bool) and value >= lowest
+    return (
+        isinstance(value, list)
+        and len(value) == shape[0]
+        and all(has_shape(item, shape[1:], lowest) for item in value)
+    )
+
+
+def tuples(value: Any) -> Any:
+    """Return nested lists as tuples."""
+    return tuple(map(tuples, value)) if isinstance(value, list) else value
+
+
+def short(value: Any) -> str:
+    """Return a value as part of a one-line message."""
+    return shown(json.dumps(value))
