@@ -65,6 +65,7 @@ def search(
     layer_pipeline_time_overhead: float | None = None,
     layer_pipeline_max_degree: float | None = None,
     goal: str = "e",
+    pareto: bool = False,
     top: int = 1,
     processes: int | None = None,
     verbose: bool = False,

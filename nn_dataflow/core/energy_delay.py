@@ -20,12 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from concurrent.futures import Executor
 
-    from .cost import Cost
-    from .map_strategy import MapStrategy
-    from .network import Network
     from .nn_dataflow_scheme import NNDataflowScheme
     from .option import Option
-    from .resource import Resource
 
     Search = Callable[[str, float], "tuple[NNDataflowScheme, Certificate] | None"]
 
@@ -36,6 +32,10 @@ class Corner(NamedTuple):
     scheme: NNDataflowScheme
     cost: float
     time: float
+
+    def value(self, worth: float) -> float:
+        """Energy, plus time if a cycle is worth some energy."""
+        return self.cost + worth * self.time
 
 
 class Edge(NamedTuple):
@@ -73,93 +73,102 @@ class EnergyDelayCurve(NamedTuple):
         return all(edge.certificate.is_optimal for edge in self.edges)
 
 
-def energy_delay_curve(
-    network: Network,
-    batch_size: int,
-    resource: Resource,
-    cost: Cost,
-    map_strategy: type[MapStrategy],
-    options: Option,
-    *,
-    max_corners: int | None = None,
-    progress: Callable[[int, str], None] | None = None,
-    executor: Executor | None = None,
-) -> EnergyDelayCurve | None:
-    """Find the energy-delay curve.
+class EnergyDelaySearch:
+    """The search for the corners of an energy-delay curve.
 
     Parameters
     ----------
-    network, batch_size, resource, cost, map_strategy
-        What is searched, as for `NNDataflow`.
-    options
-        Options of the search; `opt_goal` and `ntops` do not matter.
+    search
+        Finds the best schedule for a goal, with a cycle worth some energy besides the static
+        energy, and what is proven of it; None if no schedule is valid.
     max_corners
-        Corners after which the search stops; the widest gaps between corners are filled first.
+        Corners after which no more are looked for; the widest gaps between corners are filled
+        first.
     progress
-        Told the number of corners known and what is searched, before each search.
-    executor
-        As for `NNDataflow.schedule_search`.
-
-    Returns
-    -------
-    EnergyDelayCurve
-        None if no schedule is valid.
+        Told the number of corners known, that of the edges not looked below yet, and what is
+        searched, before each search.
     """
 
-    def search(goal: str, worth: float) -> tuple[NNDataflowScheme, Certificate] | None:
-        dearer = cost._replace(idl_unit=cost.idl_unit + worth)
-        nnd = NNDataflow(network, batch_size, resource, dearer, map_strategy)
-        schemes, _ = nnd.schedule_search(
-            options._replace(opt_goal=goal, ntops=1), executor=executor
-        )
-        if not schemes or nnd.certificate is None:
-            return None
-        return _with_static_cost(schemes[0], cost.idl_unit), nnd.certificate
-
-    return _Curve(search, max_corners, progress or _no_progress).run()
-
-
-def _with_static_cost(scheme: NNDataflowScheme, idl_unit: float) -> NNDataflowScheme:
-    """The same schedule on a machine with another static energy per cycle."""
-    other = type(scheme)(scheme.network, scheme.input_layout, scheme.ext_layout_dict)
-    for name, result in scheme.items():
-        other[name] = with_static_cost(result, idl_unit)
-    return other
-
-
-class _Curve:
-    """The corners found so far, the edges between them, and what is proven of all schedules."""
-
     def __init__(
-        self, search: Search, max_corners: int | None, progress: Callable[[int, str], None]
+        self,
+        search: Search,
+        max_corners: int | None = None,
+        progress: Callable[[int, int, str], None] | None = None,
     ) -> None:
         self.search = search
         self.max_corners = max_corners
-        self.progress = progress
+        self.progress = progress or _no_progress
         self.corners: list[Corner] = []
         self.edges: list[Edge | None] = []  # None: not looked below yet
         self.least_time = 0.0
         self.bounds: dict[float, float] = {}  # least energy plus worth times time, by worth
 
+    @classmethod
+    def of(
+        cls,
+        dataflow: NNDataflow,
+        options: Option,
+        max_corners: int | None = None,
+        progress: Callable[[int, int, str], None] | None = None,
+        executor: Executor | None = None,
+    ) -> EnergyDelaySearch:
+        """The search for the curve of a network on a machine.
+
+        Parameters
+        ----------
+        dataflow
+            The network, batch size, machine, costs and mapping strategy.
+        options
+            Options of the search; `opt_goal` and `ntops` do not matter.
+        max_corners, progress
+            As above.
+        executor
+            As for `NNDataflow.schedule_search`.
+        """
+        cost = dataflow.cost
+
+        def search(goal: str, worth: float) -> tuple[NNDataflowScheme, Certificate] | None:
+            dearer = NNDataflow(
+                dataflow.network,
+                dataflow.batch_size,
+                dataflow.resource,
+                cost._replace(idl_unit=cost.idl_unit + worth),
+                dataflow.map_strategy,
+            )
+            schemes, _ = dearer.schedule_search(
+                options._replace(opt_goal=goal, ntops=1), executor=executor
+            )
+            if not schemes or dearer.certificate is None:
+                return None
+            return _with_static_cost(schemes[0], cost.idl_unit), dearer.certificate
+
+        return cls(search, max_corners, progress)
+
     def run(self) -> EnergyDelayCurve | None:
-        """Find all corners."""
-        slow, fast = self._searched("e", 0), self._searched("d", 0)
-        if slow is None or fast is None:
+        """Find all corners; None if no schedule is valid."""
+        slow = self._searched("e", 0)
+        if slow is None:
             return None
         self.corners = [slow]
-        if fast.time < slow.time and fast.cost > slow.cost * (1 + TIE):
+        fast = self._searched("d", 0)
+        if fast and fast.time < slow.time and fast.cost > slow.cost * (1 + TIE):
             self.corners.append(fast)
             self.edges.append(None)
         while (number := self._widest()) is not None:
             self._look_below(number)
-        return EnergyDelayCurve(tuple(self.corners), tuple(e for e in self.edges if e is not None))
+        return self.curve()
+
+    def curve(self) -> EnergyDelayCurve | None:
+        """Give what is known of the curve, also while or after `run` was interrupted."""
+        edges = [self._edge(n) if edge is None else edge for n, edge in enumerate(self.edges)]
+        return EnergyDelayCurve(tuple(self.corners), tuple(edges)) if self.corners else None
 
     def _searched(self, goal: str, worth: float) -> Corner | None:
         """Search for a goal, and note what that proves."""
         what = {"e": "least energy", "d": "least time"}[goal]
         if worth:
             what = f"a cycle worth {worth:.4g} of energy"
-        self.progress(len(self.corners), what)
+        self.progress(len(self.corners), self.edges.count(None), what)
         found = self.search(goal, worth)
         if found is None:
             return None
@@ -181,18 +190,22 @@ class _Curve:
 
     def _look_below(self, number: int) -> None:
         """Find the schedule that is furthest below an edge; where there is none, it is proven."""
-        one, two = self.corners[number : number + 2]
-        worth = (two.cost - one.cost) / (one.time - two.time)
-        value = one.cost + worth * one.time
+        edge = self._edge(number)
         if self.max_corners is None or len(self.corners) < self.max_corners:
-            corner = self._searched("e", worth)
-            if corner is not None and corner.cost + worth * corner.time < value * (1 - TIE):
+            corner = self._searched("e", edge.worth)
+            if corner and corner.value(edge.worth) < edge.certificate.value * (1 - TIE):
                 self.corners.insert(number + 1, corner)
                 self.edges[number : number + 1] = [None, None]
                 return
-        least = self._least(worth)
-        is_optimal = least >= value * (1 - TIE)
-        self.edges[number] = Edge(worth, Certificate(value, value if is_optimal else least))
+            edge = self._edge(number)
+        self.edges[number] = edge
+
+    def _edge(self, number: int) -> Edge:
+        """An edge with what follows for it from the searches done."""
+        one, two = self.corners[number : number + 2]
+        worth = (two.cost - one.cost) / (one.time - two.time)
+        value, least = one.value(worth), self._least(worth)
+        return Edge(worth, Certificate(value, value if least >= value * (1 - TIE) else least))
 
     def _least(self, worth: float) -> float:
         """Lower bound on energy plus worth times time of all schedules.
@@ -209,5 +222,13 @@ class _Curve:
         return self.bounds[below] + (worth - below) * time
 
 
-def _no_progress(_known: int, _what: str) -> None:
+def _no_progress(_known: int, _open: int, _what: str) -> None:
     pass
+
+
+def _with_static_cost(scheme: NNDataflowScheme, idl_unit: float) -> NNDataflowScheme:
+    """The same schedule on a machine with another static energy per cycle."""
+    other = type(scheme)(scheme.network, scheme.input_layout, scheme.ext_layout_dict)
+    for name, result in scheme.items():
+        other[name] = with_static_cost(result, idl_unit)
+    return other

@@ -18,7 +18,7 @@ from nn_dataflow.errors import require
 from nn_dataflow.tools.loop_nest import explain
 from nn_dataflow.tools.result_table import GOALS, problem_facts, proof
 
-from . import page_tables
+from . import curve, page_tables
 from .contents import contents_of
 from .layer_rows import KINDS, PARTS
 from .page_charts import map_drawings, roofline
@@ -91,6 +91,7 @@ def _values(contents: Contents, version: str, command: str) -> dict[str, Any]:
         "segments": page_tables.segments(contents),
         "moves": page_tables.moves(contents),
         "maps": map_drawings(contents),
+        "curve": curve.table(contents),
         "nests": [explain(result.best, row.name) for row in rows],
         "contents": contents,
         "infinity": math.inf,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from nn_dataflow.errors import require
 
-from . import row_pictures, space_pictures
+from . import curve, row_pictures, space_pictures
 from .contents import contents_of
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ PICTURES = {
     "nodes": space_pictures.nodes,
     "pipeline": row_pictures.pipeline,
 }
+CURVE = "curve"  # where the result has one
 SUFFIXES = ("svg", "png")
 
 _STYLE = {
@@ -43,7 +44,8 @@ def figures(result: SearchResult) -> Iterator[tuple[str, Any]]:
     """Yield the name of each picture and its figure of matplotlib."""
     style = require("matplotlib.style", "matplotlib", "drawing", "plot")
     contents = contents_of(result)
-    for name, draw in PICTURES.items():
+    pictures = {**PICTURES, **({CURVE: curve.draw} if result.curve else {})}
+    for name, draw in pictures.items():
         # Defaults of matplotlib, whatever the user's settings are, which come back.
         with style.context(["default", _STYLE]):
             yield name, draw(contents)

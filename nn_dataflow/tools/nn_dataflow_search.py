@@ -26,7 +26,10 @@ from nn_dataflow.tools.search_arguments import PROG, parse_arguments
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from nn_dataflow.core.energy_delay import EnergyDelayCurve
     from nn_dataflow.core.network import Network
+    from nn_dataflow.core.nn_dataflow import NNDataflow
+    from nn_dataflow.core.option import Option
     from nn_dataflow.machines.spec import Machine
     from nn_dataflow.tools.search_arguments import Arguments
     from nn_dataflow.tools.search_result import Problem, SearchResult
@@ -205,6 +208,9 @@ def search(arguments: Arguments, problem: Problem) -> SearchResult:
         tops, cache_stats = nnd.found_so_far(), nnd.cache_stats()
         if not tops:
             raise Interrupted("before a schedule was found") from None
+    curve = None
+    if arguments.pareto and tops and not interrupted:
+        curve, interrupted = find_curve(nnd, options, arguments.net)
     elapsed = time.perf_counter() - begin
     if not tops:
         given = f" ({problem.given})" if problem.given else ""
@@ -220,7 +226,31 @@ def search(arguments: Arguments, problem: Problem) -> SearchResult:
         nnd.certificate,
         nnd.seconds,
         interrupted,
+        nnd.log10_space,
+        curve,
     )
+
+
+def find_curve(
+    dataflow: NNDataflow, options: Option, title: str
+) -> tuple[EnergyDelayCurve | None, bool]:
+    """Find the energy-delay curve, or what is known of it after Ctrl-C; and whether that came."""
+    from nn_dataflow.core.energy_delay import EnergyDelaySearch  # noqa: PLC0415
+    from nn_dataflow.tools.progress import ProgressLine  # noqa: PLC0415
+
+    progress = ProgressLine(title)
+
+    def tell(known: int, num_open: int, what: str) -> None:
+        progress(known, known + num_open, what)
+
+    search = EnergyDelaySearch.of(dataflow, options, progress=tell)
+    progress.start()
+    try:
+        return search.run(), False
+    except KeyboardInterrupt:
+        return search.curve(), True
+    finally:
+        progress.stop()
 
 
 def _gap(result: SearchResult) -> str:

@@ -17,6 +17,10 @@ from .layer_figures import limit_of
 from .segments import segments_of
 
 if TYPE_CHECKING:
+    from nn_dataflow.core.certificate import Certificate
+    from nn_dataflow.core.energy_delay import EnergyDelayCurve
+    from nn_dataflow.core.nn_dataflow_scheme import NNDataflowScheme
+
     from .search_result import SearchResult
     from .segments import Segment, SegmentLayer
 
@@ -43,12 +47,8 @@ def record(result: SearchResult, version: str) -> dict[str, Any]:
         "cache_stats": result.cache_stats,
         "elapsed": result.elapsed,
         "search_effort": result.effort,
-        "certificate": result.certificate
-        and {
-            "lower_bound": result.certificate.lower_bound,
-            "gap": result.certificate.gap,
-            "optimal": result.certificate.is_optimal,
-        },
+        "certificate": result.certificate and _certificate(result.certificate),
+        "log10_schedules": result.log10_space,
         "stage_seconds": result.seconds,
         "total_cost": best.total_cost,
         "total_time": best.total_time,
@@ -65,16 +65,55 @@ def record(result: SearchResult, version: str) -> dict[str, Any]:
         "segment_time": best.segment_time_list(),
         "segment_dram_time": best.segment_dram_time_list(),
         "segments": [*map(_segment, segments_of(result))],
-        "input_layout": best.input_layout,
-        "ext_layout_dict": best.ext_layout_dict or {},
-        "schedules": {
-            name: (layer.scheme, layer.ofmap_layout, layer.sched_seq)
-            for name, layer in best.items()
-        },
+        **_schedule(best),
         "machine": result.problem.machine.told(),
         "interrupted": result.interrupted,
+        "curve": result.curve and _curve(result.curve),
     }
     return {key: to_plain(value) for key, value in values.items()}
+
+
+def _certificate(certificate: Certificate) -> dict[str, Any]:
+    return {
+        "lower_bound": certificate.lower_bound,
+        "gap": certificate.gap,
+        "optimal": certificate.is_optimal,
+    }
+
+
+def _curve(curve: EnergyDelayCurve) -> dict[str, Any]:
+    """Return the record of a curve: corners with their schedules, and the edges between them."""
+    return {
+        "complete": curve.is_complete,
+        "corners": [
+            {
+                "total_cost": corner.cost,
+                "total_time": corner.time,
+                "segment_time": corner.scheme.segment_time_list(),
+                **_schedule(corner.scheme),
+            }
+            for corner in curve.corners
+        ],
+        "edges": [
+            {
+                "worth": edge.worth,
+                "value": edge.certificate.value,
+                **_certificate(edge.certificate),
+            }
+            for edge in curve.edges
+        ],
+    }
+
+
+def _schedule(scheme: NNDataflowScheme) -> dict[str, Any]:
+    return {
+        "input_layout": scheme.input_layout,
+        "ext_layout_dict": scheme.ext_layout_dict or {},
+        "schedules": {
+            name: (layer.scheme, layer.ofmap_layout, layer.sched_seq)
+            for name, layer in scheme.items()
+        },
+    }
 
 
 def _segment(segment: Segment) -> dict[str, Any]:

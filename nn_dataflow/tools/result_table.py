@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from nn_dataflow.machines.spec import CORNERS, EVERY_NODE
 from nn_dataflow.machines.units import ENERGY_UNITS
 
+from .curve_table import curve_table
 from .layer_figures import limit_of
 from .segment_table import Marks, segment_tables
 from .segments import segments_of
@@ -90,6 +91,7 @@ def render(result: SearchResult, width: int) -> str:
         segment_tables(result, segments, width),
         _totals(result, width),
         _breakdown(result),
+        curve_table(result.curve, width),
         _effort(result, width),
     ]
     texts = ["".join(line.rstrip() + "\n" for line in block) for block in blocks if block]
@@ -339,7 +341,8 @@ def _effort(result: SearchResult, width: int) -> list[str]:
         f"{processes} process{'es' if processes > 1 else ''}",
         f"layer searches {computed:,} computed, {reused:,} reused",
     )
-    effort = [
+    space = [f"10^{result.log10_space:.0f} schedules"] if result.log10_space > 0 else []
+    effort = space + [
         f"{_EFFORT.get(name, name.replace('_', ' '))} {count:,}"
         for name, count in result.effort.items()
         if count or not name.startswith(("segments", "combinations"))

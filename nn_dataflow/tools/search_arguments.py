@@ -103,6 +103,7 @@ class Arguments(NamedTuple):
     layer_pipeline_time_overhead: float
     layer_pipeline_max_degree: float
     goal: str
+    pareto: bool
     top: int
     processes: int
     verbose: bool
@@ -176,6 +177,7 @@ def parse_arguments(argv: Sequence[str]) -> Arguments:
         layer_pipeline_time_overhead=limit(TIME_OVERHEAD, given.layer_pipeline_time_overhead, 0),
         layer_pipeline_max_degree=limit(MAX_DEGREE, given.layer_pipeline_max_degree, 1),
         goal=choice("--goal", given.goal, (*GOALS, *map(str.upper, GOALS))).lower(),
+        pareto=given.pareto,
         top=whole("--top", given.top, MAX_TOP),
         processes=whole("--processes", given.processes, MAX_PROCESSES),
         verbose=given.verbose,

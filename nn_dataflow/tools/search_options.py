@@ -154,6 +154,11 @@ OPTIONS = {
             "e",
         ),
         Spec(
+            "--pareto",
+            "find the energy-delay curve, too: all schedules of which no mixture of others beats "
+            "any in both energy and time; takes a search or two for each",
+        ),
+        Spec(
             "-t --top",
             f"how many best schedules to keep, at most {MAX_TOP}; many may tie, and the search "
             "time grows with N; the table gives the totals of all, JSON holds the best only",

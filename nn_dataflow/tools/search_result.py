@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from nn_dataflow.core.certificate import Certificate
     from nn_dataflow.core.cost import Cost
+    from nn_dataflow.core.energy_delay import EnergyDelayCurve
     from nn_dataflow.core.network import Network
     from nn_dataflow.core.nn_dataflow_scheme import NNDataflowScheme
     from nn_dataflow.core.option import Option
@@ -47,7 +48,9 @@ class SearchResult(NamedTuple):
     ``elapsed`` is the time of the search, in seconds; ``cache_stats`` counts the layer searches
     reused and computed; ``effort`` counts the candidates met, by what became of them;
     ``certificate`` is what is proven of the best schedule, None if nothing is;
-    ``seconds`` are those of each stage; ``interrupted`` tells that these are the best found so far.
+    ``seconds`` are those of each stage; ``interrupted`` tells that these are the best found so far;
+    ``log10_space`` is the logarithm of the number of schedules that the search chose from;
+    ``curve`` is the energy-delay curve, if it was asked for.
     """
 
     problem: Problem
@@ -58,6 +61,8 @@ class SearchResult(NamedTuple):
     certificate: Certificate | None
     seconds: dict[str, float]
     interrupted: bool = False
+    log10_space: float = -math.inf
+    curve: EnergyDelayCurve | None = None
 
     @property
     def resource(self) -> Resource:

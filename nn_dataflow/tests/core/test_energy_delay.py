@@ -12,7 +12,7 @@ from hypothesis import assume, given, settings
 
 from nn_dataflow.core.certificate import Certificate
 from nn_dataflow.core.cost import Cost
-from nn_dataflow.core.energy_delay import EnergyDelayCurve, _Curve, energy_delay_curve
+from nn_dataflow.core.energy_delay import EnergyDelayCurve, EnergyDelaySearch
 from nn_dataflow.core.map_strategy import MapStrategyEyeriss
 from nn_dataflow.core.nn_dataflow import NNDataflow
 from nn_dataflow.core.option import Option
@@ -41,9 +41,10 @@ def is_below(one, middle, two):
     return value < line * (1 - 1e-9)
 
 
-def curve_of(network, batch, resource, cost, options, strategy, **keywords):
+def curve_of(network, batch, resource, cost, options, strategy):
+    dataflow = NNDataflow(network, batch, resource, cost, strategy)
     with contextlib.redirect_stderr(io.StringIO()):
-        return energy_delay_curve(network, batch, resource, cost, strategy, options, **keywords)
+        return EnergyDelaySearch.of(dataflow, options).run()
 
 
 @given(network_searches())
@@ -135,7 +136,7 @@ def search_points(goal, worth):
 
 def known_curve(most=None, search=search_points):
     told = []
-    curve = _Curve(search, most, lambda known, what: told.append((known, what))).run()
+    curve = EnergyDelaySearch(search, most, lambda *news: told.append(news)).run()
     return [(c.cost, c.time) for c in curve.corners], curve, told
 
 
@@ -145,7 +146,8 @@ def test_all_corners():
     assert curve.is_complete
     # A search for each corner, and one for each edge but those between.
     assert len(told) == 2 * len(corners) - 1
-    assert told[:2] == [(0, "least energy"), (0, "least time")]
+    assert told[:2] == [(0, 0, "least energy"), (1, 0, "least time")]
+    assert told[2][:2] == (2, 1)
 
 
 @pytest.mark.parametrize("most", range(2, 8))
@@ -177,13 +179,38 @@ def test_bounds_of_searches_that_prove_less():
 
 
 def test_no_schedule():
-    assert _Curve(lambda _goal, _worth: None, None, lambda *_: None).run() is None
+    assert EnergyDelaySearch(lambda _goal, _worth: None).run() is None
 
 
 def test_one_corner():
     """Where the cheapest schedule is the fastest one."""
     fake = Fake(5, 5), Certificate(5, 5)
-    curve = _Curve(lambda _goal, _worth: fake, None, lambda *_: None).run()
+    curve = EnergyDelaySearch(lambda _goal, _worth: fake).run()
     assert len(curve.corners) == 1
     assert curve == EnergyDelayCurve(curve.corners, ())
     assert curve.is_complete
+
+
+@pytest.mark.parametrize("number", range(1, 9))
+def test_what_is_known_when_it_is_interrupted(number):
+    """The corners found so far, and what the searches done prove of the edges."""
+    left = iter(range(number))
+
+    def search(goal, worth):
+        if next(left, None) is None:
+            raise KeyboardInterrupt
+        return search_points(goal, worth)
+
+    interrupted = EnergyDelaySearch(search)
+    with pytest.raises(KeyboardInterrupt):
+        interrupted.run()
+    curve = interrupted.curve()
+    assert not curve.is_complete or len(curve.corners) == 1
+    assert len(curve.edges) == len(curve.corners) - 1
+    for edge in curve.edges:
+        least = min(e + edge.worth * t for e, t in POINTS)
+        assert edge.certificate.lower_bound <= least * (1 + 1e-12)
+
+
+def test_nothing_is_known_before_the_first_search():
+    assert EnergyDelaySearch(search_points).curve() is None
