@@ -45,9 +45,10 @@ from compare_nn_dataflow import (  # noqa: E402
 )
 from publication import Table, add_inputs, show, two_digits  # noqa: E402
 
+from nn_dataflow.core.layer import EltwiseLayer  # noqa: E402
 from nn_dataflow.core.map_strategy import MapStrategyEyeriss  # noqa: E402
 from nn_dataflow.core.nn_dataflow import NNDataflow  # noqa: E402
-from nn_dataflow.nns import all_networks  # noqa: E402
+from nn_dataflow.nns import all_networks, import_network  # noqa: E402
 from nn_dataflow.tools.nn_dataflow_search import describe  # noqa: E402
 from nn_dataflow.tools.search_arguments import parse_arguments  # noqa: E402
 
@@ -173,8 +174,16 @@ class Results:
 class Row:
     """All programs on one network, machine and goal."""
 
+    machine: str
     net: str
     outcomes: dict[str, Outcome]
+
+    @property
+    def same_model(self) -> bool:
+        """Whether 2.1 computes what this program does (docs/differences.md M1 and M3)."""
+        network = import_network(self.net)
+        joins = any(isinstance(network[name], EltwiseLayer) for name in network)
+        return self.machine == "one" and not joins
 
     def above(self, program: str) -> str:
         """How far a program's schedule is above ours, in per cent."""
@@ -182,7 +191,8 @@ class Row:
         if one is None or one.value is None or exact is None or not exact.value:
             return "-"
         ratio = one.value / exact.value
-        return "0" if abs(ratio - 1) <= TIE else f"{100 * (ratio - 1):.3g}"
+        text = "0" if abs(ratio - 1) <= TIE else f"{100 * (ratio - 1):.3g}"
+        return text if program != ORIGINAL or self.same_model else f"({text})"
 
     def gap(self) -> str:
         """What is proven of ours: that it is the optimum, or how far above it at most."""
@@ -209,6 +219,7 @@ class Row:
             program
             for program, one in self.outcomes.items()
             if bound and one.value is not None and one.value < bound * (1 - TIE)
+            if program != ORIGINAL or self.same_model
         ]
 
 
@@ -285,7 +296,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                     for case in shown
                     if case.name in results.outcomes
                 }
-                rows.append(Row(net, known))
+                rows.append(Row(machine, net, known))
             for row in rows:
                 for program in row.wrong():
                     failed = True

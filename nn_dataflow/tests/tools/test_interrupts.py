@@ -19,10 +19,12 @@ WORDS = ["alex_net", *OPTIONS.split()]
 
 # At some moment, the tool says that it is there, and waits.
 WAITING = """
-import os, sys, time
+import os, signal, sys, time
 from nn_dataflow.core import {module}
 from nn_dataflow.tools.nn_dataflow_search import main
 
+# Where the tests run in the background, a shell may have let Ctrl-C be ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 work = {module}.{name}
 
 def wait(*args, **kwargs):
@@ -126,6 +128,7 @@ IDLE = {
 def test_other_processes_end_quietly(moment):
     """They get the signal as well, in the middle of their work or when there is none."""
     few = "from nn_dataflow.core import workers; workers.MIN_JOBS = workers.CHUNK = 1"
+    few += "; workers.Workers.num_ahead = 0"  # not before something was found
     # What processes print is caught otherwise.
     status, out, err = interrupted(*WORDS, "-v", "-p", "2", more=few, **moment)
     assert status == 130
