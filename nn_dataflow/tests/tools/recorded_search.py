@@ -70,6 +70,7 @@ class RecordedSearch:
         self.effort = types.SimpleNamespace(as_dict=lambda: dict(EFFORT))
         self.certificate = Certificate(100.0, lower_bound)
         self.seconds = {"layers": 0.125, "network": 0.0625}
+        self.log10_space = 12.5
 
     def __call__(self, network, batch_size, resource, cost, map_strategy):
         self.network, self.resource = network, resource

@@ -18,6 +18,7 @@ from nn_dataflow.tools import main, nn_dataflow_search
 OWN = {
     "cache_stats",
     "elapsed",
+    "log10_schedules",
     "search_effort",
     "certificate",
     "stage_seconds",

@@ -84,7 +84,7 @@ total                                   449905.4  100.0
 
 proof   no schedule of the stated space has less cost x time
 search  0.250 s; layers 0.125 s; network 0.062 s; 1 process; layer searches 5 computed, 2 reused
-effort  candidates 1,234,567; pruned by capacity 890; evaluated 12
+effort  10^12 schedules; candidates 1,234,567; pruned by capacity 890; evaluated 12
 """
 
 NARROW = """\
@@ -146,7 +146,8 @@ total                                   156645.8  100.0
 proof   no schedule of the stated space has less cost
 search  0.250 s; layers 0.125 s; network 0.062 s; 1 process;
         layer searches 5 computed, 2 reused
-effort  candidates 1,234,567; pruned by capacity 890; evaluated 12
+effort  10^12 schedules; candidates 1,234,567; pruned by capacity 890;
+        evaluated 12
 """
 
 
