@@ -68,12 +68,33 @@ def exceeds(bound: Sequence[float], value: Sequence[float]) -> bool:
 
 
 def levels(values: NDArray[Any]) -> Ints:
-    """Ranks of values, the same for values within `TIE` of the least of their rank."""
-    order = np.argsort(values, kind="stable")
+    """Ranks of values, the same for values within `TIE` of the least of their rank.
+
+    Examples
+    --------
+    >>> levels(np.array([2.0, 1.0, 2.0 + 1e-12])).tolist()
+    [1, 0, 1]
+    """
     levels = np.empty(len(values), dtype=np.int64)
-    level, limit = -1, -np.inf
-    for index, value in zip(order.tolist(), values[order].tolist(), strict=True):
-        if level < 0 or value > limit:
-            level, limit = level + 1, value + TIE * abs(value)
-        levels[index] = level
+    if not len(values):
+        return levels
+    order = np.argsort(values, kind="stable")
+    ordered = values[order]
+    limits = ordered + TIE * np.abs(ordered)
+    rank = np.cumsum(np.concatenate([[0], ordered[1:] > limits[:-1]]))
+    firsts = np.flatnonzero(np.diff(rank, prepend=-1))
+    if (ordered > limits[firsts][rank]).any():  # a chain of neighbours that is too long
+        rank = _ranks_one_by_one(ordered.tolist(), limits.tolist())
+    levels[order] = rank
     return levels
+
+
+def _ranks_one_by_one(ordered: Sequence[float], limits: Sequence[float]) -> Ints:
+    """Ranks of ascending values; a rank ends where a value is beyond the limit of its first."""
+    ranks = []
+    rank, limit = -1, -np.inf
+    for value, own in zip(ordered, limits, strict=True):
+        if rank < 0 or value > limit:
+            rank, limit = rank + 1, own
+        ranks.append(rank)
+    return np.array(ranks, dtype=np.int64)

@@ -101,3 +101,16 @@ def test_goal_keys():
 def test_exceeds(bound, value, worse):
     """Certainly worse: beyond what rounding explains."""
     assert exceeds(bound, value) == worse
+
+
+@given(st.lists(st.integers(-3, 60), max_size=30), st.sampled_from((0.3, 0.9, 40)))
+def test_levels_begin_at_values_beyond_the_first_of_the_last(steps, share):
+    """Also where neighbours are close and the ends of a chain are not."""
+    values = np.array([(1 + share * TIE * step) * (-1 if step < 0 else 1) for step in steps])
+    expected = {}
+    rank, limit = -1, None
+    for value in sorted(values.tolist()):
+        if limit is None or value > limit:
+            rank, limit = rank + 1, value + TIE * abs(value)
+        expected[value] = rank
+    assert levels(values).tolist() == [expected[value] for value in values.tolist()]
