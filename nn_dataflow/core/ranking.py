@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 # Values within this relative distance are equal; they differ by the order of summation.
 TIE = 1e-9
 
+# Values of which fewer are ranked faster one by one than as an array.
+FEW = 128
+
 
 def goal_order(cost: Floats, time: NDArray[Any], goal: str) -> Ints:
     """Order of schedules from best to worst under a goal, stable among equals.
@@ -75,26 +78,29 @@ def levels(values: NDArray[Any]) -> Ints:
     >>> levels(np.array([2.0, 1.0, 2.0 + 1e-12])).tolist()
     [1, 0, 1]
     """
-    levels = np.empty(len(values), dtype=np.int64)
-    if not len(values):
-        return levels
     order = np.argsort(values, kind="stable")
     ordered = values[order]
-    limits = ordered + TIE * np.abs(ordered)
-    rank = np.cumsum(np.concatenate([[0], ordered[1:] > limits[:-1]]))
-    firsts = np.flatnonzero(np.diff(rank, prepend=-1))
-    if (ordered > limits[firsts][rank]).any():  # a chain of neighbours that is too long
-        rank = _ranks_one_by_one(ordered.tolist(), limits.tolist())
-    levels[order] = rank
+    ranks = None if len(values) < FEW else _ranks_of_neighbours(ordered)
+    levels = np.empty(len(values), dtype=np.int64)
+    levels[order] = _ranks_one_by_one(ordered.tolist()) if ranks is None else ranks
     return levels
 
 
-def _ranks_one_by_one(ordered: Sequence[float], limits: Sequence[float]) -> Ints:
+def _ranks_one_by_one(ordered: Sequence[float]) -> list[int]:
     """Ranks of ascending values; a rank ends where a value is beyond the limit of its first."""
     ranks = []
     rank, limit = -1, -np.inf
-    for value, own in zip(ordered, limits, strict=True):
+    for value in ordered:
         if rank < 0 or value > limit:
-            rank, limit = rank + 1, own
+            rank, limit = rank + 1, value + TIE * abs(value)
         ranks.append(rank)
-    return np.array(ranks, dtype=np.int64)
+    return ranks
+
+
+def _ranks_of_neighbours(ordered: NDArray[Any]) -> Ints | None:
+    """The same on arrays, if no chain of close neighbours goes beyond the limit of its first."""
+    limits = ordered + TIE * np.abs(ordered)
+    ranks = np.zeros(len(ordered), dtype=np.int64)
+    ranks[1:] = np.cumsum(ordered[1:] > limits[:-1])
+    firsts = np.flatnonzero(np.diff(ranks, prepend=-1))
+    return None if (ordered > limits[firsts][ranks]).any() else ranks

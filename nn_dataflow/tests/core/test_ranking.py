@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nn_dataflow.core import ranking
 from nn_dataflow.core.ranking import TIE, exceeds, goal_keys, goal_order, levels
 
 GOALS = ("e", "d", "ed")
@@ -103,8 +104,12 @@ def test_exceeds(bound, value, worse):
     assert exceeds(bound, value) == worse
 
 
-@given(st.lists(st.integers(-3, 60), max_size=30), st.sampled_from((0.3, 0.9, 40)))
-def test_levels_begin_at_values_beyond_the_first_of_the_last(steps, share):
+@given(
+    st.lists(st.integers(-3, 60), max_size=30),
+    st.sampled_from((0.3, 0.9, 40)),
+    st.sampled_from((0, ranking.FEW)),
+)
+def test_levels_begin_at_values_beyond_the_first_of_the_last(steps, share, few):
     """Also where neighbours are close and the ends of a chain are not."""
     values = np.array([(1 + share * TIE * step) * (-1 if step < 0 else 1) for step in steps])
     expected = {}
@@ -113,4 +118,7 @@ def test_levels_begin_at_values_beyond_the_first_of_the_last(steps, share):
         if limit is None or value > limit:
             rank, limit = rank + 1, value + TIE * abs(value)
         expected[value] = rank
-    assert levels(values).tolist() == [expected[value] for value in values.tolist()]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ranking, "FEW", few)
+        found = levels(values)
+    assert found.tolist() == [expected[value] for value in values.tolist()]
