@@ -42,6 +42,9 @@ MAX_STATES = 1 << 14
 # Places of the fmaps that a segment reads, for which it is searched together.
 PLACES_TOGETHER = 16
 
+# Extensions of partial schedules for which places are searched together; beyond, by halves.
+MAX_TOGETHER = 1 << 16
+
 
 class SegmentPoints(NamedTuple):
     """Schedules of a segment; axis 0 is the schedule."""
@@ -155,7 +158,27 @@ class SegmentSpace:
     def _points_of_grid(
         self, grid: ConstraintGrid, alive: Ints, places: Ints, allowance: _Allowance
     ) -> SegmentPoints:
-        """Schedules under the combinations of one system."""
+        """Schedules under the combinations of one system; of too many, by halves of the places."""
+        num_dropped = self.num_dropped
+        try:
+            return self._points_together(grid, alive, places, allowance)
+        except _TooManyError:
+            self.num_dropped = num_dropped
+            half = len(places) // 2
+            one = self._points_of_grid(grid, alive, places[:half], allowance)
+            two = self._points_of_grid(grid, alive, places[half:], allowance)
+            return join([one, two._replace(origin=two.origin + half)])
+
+    def _points_together(
+        self, grid: ConstraintGrid, alive: Ints, places: Ints, allowance: _Allowance
+    ) -> SegmentPoints:
+        """Schedules under the combinations of one system.
+
+        Raises
+        ------
+        _TooManyError
+            If there are several places, and too many extensions of partial schedules.
+        """
         states = States.start(len(self.layers), len(grid.shape), len(places))
         is_alive = np.isin(np.arange(grid.num), alive).reshape(grid.shape)
         for position in range(len(self.layers)):
@@ -243,6 +266,8 @@ class SegmentSpace:
         choices = join(seen_by)
         choices = take(choices, self._unbeaten_schedules(position, schedules, part, choices))
         old, chosen = _pairs(which, choices.seen, len(seen))
+        if len(old) > MAX_TOGETHER and len(places) > 1:
+            raise _TooManyError
         new, energy = choices.schedule[chosen], choices.energy[chosen]
         extended = extend(
             states,
@@ -341,6 +366,10 @@ class SegmentSpace:
             num=self.goal.num,
         )
         return take(points, kept)
+
+
+class _TooManyError(Exception):
+    """Too many partial schedules to extend those of several places together."""
 
 
 class _Choices(NamedTuple):

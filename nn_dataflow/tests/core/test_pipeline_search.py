@@ -19,7 +19,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from nn_dataflow.core import pipeline_search, segment_paths, workers
+from nn_dataflow.core import pipeline_search, segment_paths, segment_space, workers
 from nn_dataflow.core.cost import Cost
 from nn_dataflow.core.layer import (
     ConvLayer,
@@ -586,3 +586,16 @@ def test_certificate(case, goal, most, few_prefixes, only_first):
     assert weaker.is_optimal == (weaker.gap == 0)
     if not dataflow.effort.prefixes_dropped:
         assert rs.close((weaker.value,), (proven.value,))
+
+
+@pytest.mark.parametrize("most", [1, 3, 50])
+def test_places_are_searched_by_halves_where_there_is_too_much(monkeypatch, most):
+    """How many places are searched together changes nothing, nor what is counted."""
+    options = own.OPTIONS._replace(**BOTH, ntops=2)
+    together = own.dataflow_of()
+    expected, _ = together.schedule_search(options)
+    monkeypatch.setattr(segment_space, "MAX_TOGETHER", most)
+    apart = own.dataflow_of()
+    found, _ = apart.schedule_search(options)
+    assert own.digest(found) == own.digest(expected)
+    assert apart.effort.as_dict() == together.effort.as_dict()
