@@ -8,13 +8,8 @@ make the same file.
 from __future__ import annotations
 
 import math
-import platform
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from nn_dataflow.errors import require
 from nn_dataflow.tools.loop_nest import explain
 from nn_dataflow.tools.result_table import GOALS, problem_facts, proof
 
@@ -22,14 +17,13 @@ from . import curve, page_tables
 from .contents import contents_of
 from .layer_rows import KINDS, PARTS
 from .page_charts import map_drawings, roofline
-from .palette import GROUP_FILLS, KIND_COLOURS, PART_FILLS
+from .palette import GROUP_FILLS, KIND_COLOURS, PART_FILLS, named
+from .template import filled
 
 if TYPE_CHECKING:
     from nn_dataflow.tools.search_result import SearchResult
 
     from .contents import Contents
-
-_TEMPLATES = Path(__file__).parent / "templates"
 
 
 def render(result: SearchResult, version: str, command: str = "") -> str:
@@ -49,25 +43,10 @@ def render(result: SearchResult, version: str, command: str = "") -> str:
     MissingExtraError
         If Jinja2 is not installed.
     """
-    jinja2 = require("jinja2", "Jinja2", "a report", "report")
-    markupsafe = require("markupsafe", "Jinja2", "a report", "report")
-    environment = jinja2.Environment(
-        autoescape=True,
-        loader=jinja2.FileSystemLoader(_TEMPLATES),
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    # Names of layers may be broken behind a stroke.
-    stroke = markupsafe.Markup("_<wbr>")
-    environment.filters["breakable"] = lambda name: markupsafe.escape(name).replace("_", stroke)
-    values = _values(contents_of(result), version, command)
-    text: str = environment.get_template("report.html").render(values)
-    return text
+    return filled("report.html", _values(contents_of(result)), version, command)
 
 
-def _values(contents: Contents, version: str, command: str) -> dict[str, Any]:
+def _values(contents: Contents) -> dict[str, Any]:
     """Return what the template fills in."""
     result, rows = contents.result, contents.rows
     kinds = {row.kind for row in rows}
@@ -95,12 +74,6 @@ def _values(contents: Contents, version: str, command: str) -> dict[str, Any]:
         "nests": [explain(result.best, row.name) for row in rows],
         "contents": contents,
         "infinity": math.inf,
-        "part_fills": PART_FILLS,
+        "fills": {**named("p", PART_FILLS), **named("g", GROUP_FILLS)},
         "group_fills": GROUP_FILLS,
-        "command": command,
-        "versions": {
-            "nn_dataflow": version,
-            "Python": platform.python_version(),
-            "NumPy": np.__version__,
-        },
     }

@@ -7,9 +7,12 @@ in an order in which neighbours differ in brightness, so that they do in grey; a
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from .layer_rows import KINDS, PARTS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 class Fill(NamedTuple):
@@ -48,6 +51,14 @@ KIND_COLOURS = dict(zip(KINDS, (_BLUE, _ORANGE, _GREEN, _PURPLE, _YELLOW), stric
 PLAIN = _BLUE
 BAND = "#ececec"  # behind the layers of every second segment
 INK, MUTED = "#111111", "#5a5a5a"
+
+MORE, LESS = Fill(_ORANGE, "////"), Fill(_BLUE, "")
+"""What is more, and less, than what it is compared with."""
+
+
+def named(letters: str, fills: Sequence[Fill]) -> dict[str, Fill]:
+    """Return fills by the names that they have in a report: letters and a number, from 0."""
+    return {f"{letters}{number}": fill for number, fill in enumerate(fills)}
 
 
 def group_fill(group: int) -> Fill:

@@ -121,7 +121,7 @@ def test_sorting_by_a_number_both_ways(open_page):
     assert head.get_attribute("aria-sort") == "ascending"
     times = [*map(float, column(page, place))]
     assert times == sorted(times)
-    assert page.locator("#sorted").inner_text().endswith("ascending")
+    assert page.locator("#layer-table-sorted").inner_text().endswith("ascending")
     head.get_by_role("button").click()
     assert head.get_attribute("aria-sort") == "descending"
     assert [*map(float, column(page, place))] == times[::-1] != times
