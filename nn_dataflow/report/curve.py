@@ -104,6 +104,6 @@ def table(contents: Contents) -> list[Column]:
             "gap",
             "",
             True,
-            [Cell("", 0), *(Cell(gap_text(e), e.certificate.gap) for e in curve.edges)],
+            [Cell("", 0), *(Cell(gap_text(e.certificate), e.certificate.gap) for e in curve.edges)],
         ),
     ]

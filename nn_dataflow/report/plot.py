@@ -7,7 +7,7 @@ Decides which pictures there are, and that the same result makes the same files.
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from nn_dataflow.errors import require
 
@@ -15,9 +15,11 @@ from . import curve, row_pictures, space_pictures
 from .contents import contents_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from nn_dataflow.tools.search_result import SearchResult
+
+Contents = TypeVar("Contents")
 
 PICTURES = {
     "energy": row_pictures.energy,
@@ -41,19 +43,30 @@ _DPI = 150
 
 
 def figures(result: SearchResult) -> Iterator[tuple[str, Any]]:
-    """Yield the name of each picture and its figure of matplotlib."""
-    style = require("matplotlib.style", "matplotlib", "drawing", "plot")
-    contents = contents_of(result)
+    """Return the name of each picture and its figure of matplotlib, one after another."""
     pictures = {**PICTURES, **({CURVE: curve.draw} if result.curve else {})}
+    return drawn(pictures, contents_of(result))
+
+
+def files(result: SearchResult) -> Iterator[tuple[str, bytes]]:
+    """Return the name and the contents of each file, one after another."""
+    return written(figures(result))
+
+
+def drawn(
+    pictures: Mapping[str, Callable[[Contents], Any]], contents: Contents
+) -> Iterator[tuple[str, Any]]:
+    """Yield the name of each of some pictures and its figure, in the style of all pictures."""
+    style = require("matplotlib.style", "matplotlib", "drawing", "plot")
     for name, draw in pictures.items():
         # Defaults of matplotlib, whatever the user's settings are, which come back.
         with style.context(["default", _STYLE]):
             yield name, draw(contents)
 
 
-def files(result: SearchResult) -> Iterator[tuple[str, bytes]]:
-    """Yield the name and the contents of each file."""
-    for name, figure in figures(result):
+def written(figures: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, bytes]]:
+    """Yield the name and the contents of the files of some figures."""
+    for name, figure in figures:
         for suffix in SUFFIXES:
             file = io.BytesIO()
             # The date of writing would change the file at every run.

@@ -4,17 +4,27 @@
 from __future__ import annotations
 
 from textwrap import wrap
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from .contents import Contents
+    from collections.abc import Sequence
 
 _SIZE = 9.0  # points
 _LETTER = 0.076  # inches, of a letter of this size and wide ones
 
 
-def set_title(figure: Any, contents: Contents, text: str) -> None:
-    """Give a figure of matplotlib the title of a picture."""
+class Titled(Protocol):
+    """What a picture is of."""
+
+    @property
+    def title(self) -> str:
+        """Network and batch."""
+
+
+def set_title(figure: Any, contents: Titled, text: str, below: Sequence[str] = ()) -> None:
+    """Give a figure of matplotlib the title of a picture, and lines below it."""
     letters = int(figure.get_size_inches()[0] / _LETTER)
     lines = wrap(f"{contents.title}: {text}", letters)
+    for line in below:
+        lines += wrap(line, letters, subsequent_indent="    ")
     figure.suptitle("\n".join(lines), x=0.01, ha="left", fontsize=_SIZE)

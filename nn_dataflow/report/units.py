@@ -14,6 +14,7 @@ from nn_dataflow.machines.units import ENERGY_UNITS
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from nn_dataflow.core.cost import Cost
     from nn_dataflow.tools.search_result import SearchResult
 
 _THOUSAND = 1000.0
@@ -77,16 +78,24 @@ def counted(quantity: str, name: str, numbers: Iterable[float]) -> Unit:
 
 
 def cost_unit(result: SearchResult, numbers: Iterable[float]) -> Unit:
-    """Return the unit of costs: of energy, or of what the cost table is in."""
-    given = result.problem.machine.cost_unit
-    if given not in ENERGY_UNITS:
-        is_mac = not given and result.cost.mac_op == 1
-        return counted("cost", given or ("MAC" if is_mac else "units"), numbers)
+    """Return the unit of costs of a result."""
+    return unit_of_cost(cost_name(result.problem.machine.cost_unit, result.cost), numbers)
+
+
+def cost_name(given: str, cost: Cost) -> str:
+    """Return what costs are in: as the machine tells, or energies of a MAC operation."""
+    return given or ("MAC" if cost.mac_op == 1 else "units")
+
+
+def unit_of_cost(name: str, numbers: Iterable[float]) -> Unit:
+    """Return the unit of costs that are in some unit: of energy, or another."""
+    if name not in ENERGY_UNITS:
+        return counted("cost", name, numbers)
     values = [*numbers]
-    place = ENERGY_UNITS.index(given)
+    place = ENERGY_UNITS.index(name)
     power, factor = _power(values, len(ENERGY_UNITS) - 1 - place)
-    name = ENERGY_UNITS[place + power]
-    return Unit("energy", _NAMES.get(name, name), factor, _decimals(values, factor))
+    scaled = ENERGY_UNITS[place + power]
+    return Unit("energy", _NAMES.get(scaled, scaled), factor, _decimals(values, factor))
 
 
 def _power(values: Sequence[float], most: int) -> tuple[int, float]:

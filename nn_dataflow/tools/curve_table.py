@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from .table_text import Column, join, scale, wrap
 
 if TYPE_CHECKING:
-    from nn_dataflow.core.energy_delay import Edge, EnergyDelayCurve
+    from nn_dataflow.core.certificate import Certificate
+    from nn_dataflow.core.energy_delay import EnergyDelayCurve
 
 _NOTE = (
     "worth: of a cycle, in units of cost, where this schedule gives way to the one above it; more "
@@ -36,7 +37,7 @@ def curve_table(curve: EnergyDelayCurve | None, width: int) -> list[str]:
         Column("cost", "% above least", [above_least(c.cost, cheapest) for c in corners]),
         Column("time", "% above least", [above_least(c.time, fastest) for c in corners]),
         Column("worth", "units/cycle", ["", *(f"{edge.worth:.4g}" for edge in curve.edges)]),
-        Column("gap", "", ["", *map(gap_text, curve.edges)]),
+        Column("gap", "", ["", *(gap_text(edge.certificate) for edge in curve.edges)]),
     ]
     return [
         *wrap(f"energy-delay curve: {_summary(curve)}".split(), width),
@@ -61,8 +62,8 @@ def above_least(value: float, least: float) -> str:
     return "0" if value <= least else f"{100 * (value / least - 1):.3g}"
 
 
-def gap_text(edge: Edge) -> str:
-    """Say what is proven of an edge."""
-    if edge.certificate.is_optimal:
+def gap_text(certificate: Certificate) -> str:
+    """Say what is proven: that nothing is better, or how much better it can be at most."""
+    if certificate.is_optimal:
         return "proven"
-    return f"{math.ceil(1e4 * edge.certificate.gap) / 100:g} %"
+    return f"{math.ceil(1e4 * certificate.gap) / 100:g} %"

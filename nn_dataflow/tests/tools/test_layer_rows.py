@@ -22,7 +22,7 @@ from nn_dataflow.report.node_maps import (
     numbers_text,
 )
 from nn_dataflow.report.roofline import along, frame_of, label_places, roof_line
-from nn_dataflow.report.row_pictures import columns_of
+from nn_dataflow.report.row_axes import columns_of
 from nn_dataflow.report.units import cost_unit, counted
 from nn_dataflow.tests.tools.drawn_results import WORDS, record, result
 from nn_dataflow.tests.tools.pipelined_result import alike, fork, residual, two_groups, written
