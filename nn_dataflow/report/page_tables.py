@@ -29,10 +29,12 @@ _PLAIN = "plain"
 
 
 class Cell(NamedTuple):
-    """A text, and the value that it is of."""
+    """A text, and the value that it is of; what is said below it, and whether it stands out."""
 
     text: str
     value: Any
+    note: str = ""
+    stands_out: bool = False
 
 
 class Column(NamedTuple):
@@ -127,16 +129,16 @@ def layers(contents: Contents) -> list[Column]:
     rows = contents.rows
     total = contents.result.best.total_cost
     columns = [
-        _texts("layer", [row.name for row in rows]),
-        _texts("kind", [row.kind for row in rows]),
-        _numbers(contents.layer_cost, [row.cost for row in rows]),
+        texts("layer", [row.name for row in rows]),
+        texts("kind", [row.kind for row in rows]),
+        numbers(contents.layer_cost, [row.cost for row in rows]),
         Column(
             "share of " + contents.layer_cost.quantity,
             "%",
             True,
             [_percent(row.cost / total if total else 0.0) for row in rows],
         ),
-        _numbers(contents.layer_time, [row.time for row in rows]),
+        numbers(contents.layer_time, [row.time for row in rows]),
         Column("PEs busy", "% of time", True, [_percent(row.busy) for row in rows]),
         _counted("operations", "", [row.ops for row in rows]),
         _counted("memory", "words", [row.accesses[0] for row in rows]),
@@ -219,20 +221,20 @@ def segments(contents: Contents) -> list[Column]:
     unit = counted("time", "cycles", [timing.time for timing in timings])
     overheads = [timing.time_overhead for timing in timings]
     return [
-        _texts("segment", [str(number) for number, _ in shared]),
-        _whole("layers", [segment.num_layers for _, segment in shared]),
-        _whole("groups of nodes", [len(segment.groups) for _, segment in shared]),
-        _numbers(unit, [timing.time for timing in timings]),
-        _numbers(
+        texts("segment", [str(number) for number, _ in shared]),
+        whole("layers", [segment.num_layers for _, segment in shared]),
+        whole("groups of nodes", [len(segment.groups) for _, segment in shared]),
+        numbers(unit, [timing.time for timing in timings]),
+        numbers(
             unit._replace(quantity="in nodes"),
             [timing.node_time for timing in timings],
         ),
-        _numbers(
+        numbers(
             unit._replace(quantity="in memory"),
             [timing.dram_time for timing in timings],
         ),
         Column("overhead", "%", True, [_percent(share) for share in overheads]),
-        _whole("groups of samples", [timing.bat_ngrp for timing in timings]),
+        whole("groups of samples", [timing.bat_ngrp for timing in timings]),
     ]
 
 
@@ -245,10 +247,10 @@ def moves(contents: Contents) -> list[Column]:
         for span in (contents.spans[row.segment],)
     ]
     return [
-        _texts("layer", [row.name for row, _ in told]),
-        _texts("segment and group", [row.place for row, _ in told]),
+        texts("layer", [row.name for row, _ in told]),
+        texts("segment and group", [row.place for row, _ in told]),
         *(
-            _texts(
+            texts(
                 title,
                 [
                     ends_text(row.segment + 1, segment, getattr(row.in_segment, field))
@@ -257,7 +259,7 @@ def moves(contents: Contents) -> list[Column]:
             )
             for title, field in (("ifmaps from", "ifmaps_from"), ("ofmaps to", "ofmaps_to"))
         ),
-        _texts("nodes", [nodes_text(segment.groups[row.group].region) for row, segment in told]),
+        texts("nodes", [nodes_text(segment.groups[row.group].region) for row, segment in told]),
     ]
 
 
@@ -269,17 +271,20 @@ def _percent(share: float) -> Cell:
     return Cell(f"{100 * share:.1f}", share)
 
 
-def _texts(title: str, texts: Iterable[str]) -> Column:
-    return Column(title, "", False, [Cell(text, text) for text in texts])
+def texts(title: str, several: Iterable[str], unit: str = "") -> Column:
+    """Return a column of texts."""
+    return Column(title, unit, False, [Cell(text, text) for text in several])
 
 
-def _whole(title: str, numbers: Iterable[int]) -> Column:
-    return Column(title, "", True, [Cell(str(number), number) for number in numbers])
+def whole(title: str, several: Iterable[int]) -> Column:
+    """Return a column of whole numbers."""
+    return Column(title, "", True, [Cell(str(number), number) for number in several])
 
 
-def _numbers(unit: Unit, numbers: Iterable[float]) -> Column:
-    return Column(unit.quantity, unit.name, True, [_cell(unit, number) for number in numbers])
+def numbers(unit: Unit, several: Iterable[float]) -> Column:
+    """Return a column of numbers in a unit."""
+    return Column(unit.quantity, unit.name, True, [_cell(unit, number) for number in several])
 
 
-def _counted(title: str, unit: str, numbers: Sequence[float]) -> Column:
-    return _numbers(counted(title, unit, numbers), numbers)
+def _counted(title: str, unit: str, several: Sequence[float]) -> Column:
+    return numbers(counted(title, unit, several), several)

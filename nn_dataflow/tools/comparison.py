@@ -148,31 +148,38 @@ def compare(base: ResultRecord, other: ResultRecord) -> Comparison:
     )
 
 
+def searched(result: ResultRecord) -> dict[str, Any]:
+    """Return what was searched: the fields that are compared, with values as people say them."""
+    tables: dict[str, Mapping[str, Any]] = {
+        "machine": result.machine,
+        "resource": result.resource,
+        "cost": result.cost._asdict(),
+        "options": result.options,
+    }
+    return {
+        "net": result.net,
+        "batch": result.batch,
+        "version": result.version,
+        **{
+            f"{table}.{key}": _told(key, values)
+            for table, values in tables.items()
+            for key in values
+            if key not in NOT_COMPARED
+        },
+    }
+
+
 def _changes(base: ResultRecord, other: ResultRecord) -> Iterator[Change]:
-    for field in ("net", "batch", "version"):
-        yield from _change(field, getattr(base, field), getattr(other, field))
-    tables: tuple[tuple[str, Mapping[str, Any], Mapping[str, Any]], ...] = (
-        ("machine", base.machine, other.machine),
-        ("resource", base.resource, other.resource),
-        ("cost", base.cost._asdict(), other.cost._asdict()),
-        ("options", base.options, other.options),
-    )
-    for table, here, there in tables:
-        for key in dict.fromkeys([*here, *there]):
-            if key not in NOT_COMPARED:
-                values = (_told(key, here), _told(key, there))
-                yield from _change(f"{table}.{key}", *values)
-
-
-def _change(field: str, base: Any, other: Any) -> Iterator[Change]:
-    if base != other:
-        yield Change(field, base, other)
+    here, there = searched(base), searched(other)
+    for field in dict.fromkeys([*here, *there]):
+        if here.get(field) != there.get(field):
+            yield Change(field, here.get(field), there.get(field))
 
 
 def _told(key: str, values: Mapping[str, Any]) -> Any:
     """Return a value of a record as people say it."""
-    value = values.get(key)
-    if value is None and key in values and key in _UNLIMITED:
+    value = values[key]
+    if value is None and key in _UNLIMITED:
         return "unlimited"
     if key.endswith("_region") and isinstance(value, list) and len(value) == 6:
         (height, width), (row, column), (down, right), *_ = value

@@ -53,13 +53,14 @@ def _heading(comparison: Comparison, width: int) -> list[str]:
     if not comparison.changes:
         return [*lines, "the same was searched"]
     changes = [
-        f"{one.field} {_shown(one.base)} -> {_shown(one.other)}" for one in comparison.changes
+        f"{one.field} {shown_value(one.base)} -> {shown_value(one.other)}"
+        for one in comparison.changes
     ]
     first, *more = wrap("; ".join(changes).split(), width - _INDENT)
     return [*lines, f"{'changes':<{_INDENT}}{first}", *(" " * _INDENT + line for line in more)]
 
 
-def _shown(value: Any) -> str:
+def shown_value(value: Any) -> str:
     """Write a value; a text without quotes, what is not there as a dash."""
     if value is None or value == "":
         return "-"
@@ -82,9 +83,9 @@ def _totals(totals: Sequence[Difference]) -> list[str]:
         Column(
             "change",
             "",
-            [_signed(one.change, s.text) for s, one in zip(by, totals, strict=True)],
+            [signed(one.change, s.text) for s, one in zip(by, totals, strict=True)],
         ),
-        Column("change", "%", [_percent(one) for one in totals]),
+        Column("change", "%", [percent_text(one) for one in totals]),
     ]
     return join(columns)
 
@@ -98,7 +99,7 @@ def _layers(comparison: Comparison, width: int) -> list[str]:
             _columns([getattr(layer, what) for layer in layers]) for what in ("cost", "time")
         )
         about = [
-            Column("limit", "", [_limits(layer) for layer in layers], left=True),
+            Column("limit", "", [limits_text(layer) for layer in layers], left=True),
             Column("changed", "", [", ".join(layer.changed) or "-" for layer in layers], left=True),
         ]
         lines = join([names, *cost, *time, *about])
@@ -125,16 +126,16 @@ def _columns(several: Sequence[Difference]) -> list[Column]:
     name, unit = several[0].name, by.unit(several[0].unit)
     return [
         Column(name, unit, [by.text(one.base) for one in several]),
-        Column("change", unit, [_signed(one.change, by.text) for one in several]),
-        Column("", "%", [_percent(one) for one in several]),
+        Column("change", unit, [signed(one.change, by.text) for one in several]),
+        Column("", "%", [percent_text(one) for one in several]),
     ]
 
 
 def _segments(comparison: Comparison, width: int) -> list[str]:
     texts = {
         "segments in both, and their time": [
-            f"{_groups(one.groups)}; {one.time.base:g} cycles, "
-            f"{_signed(one.time.change, lambda number: f'{number:g}')} ({_percent(one.time)} %)"
+            f"{groups_text(one.groups)}; {one.time.base:g} cycles, "
+            f"{signed(one.time.change, lambda number: f'{number:g}')} ({percent_text(one.time)} %)"
             for one in comparison.segments
         ]
     }
@@ -143,7 +144,7 @@ def _segments(comparison: Comparison, width: int) -> list[str]:
         (comparison.other.path, comparison.other_segments),
     ):
         texts[f"segments of several layers only in {name}"] = [
-            f"{number}: {_groups(one.groups)}; {one.time:g} cycles" for number, one in several
+            f"{number}: {groups_text(one.groups)}; {one.time:g} cycles" for number, one in several
         ]
     lines = []
     for title, items in texts.items():
@@ -154,25 +155,28 @@ def _segments(comparison: Comparison, width: int) -> list[str]:
     return lines
 
 
-def _groups(groups: Sequence[Sequence[str]]) -> str:
+def groups_text(groups: Sequence[Sequence[str]]) -> str:
+    """Write the layers of a segment by group."""
     return " | ".join(map(", ".join, groups))
 
 
-def _limits(layer: LayerDifference) -> str:
+def limits_text(layer: LayerDifference) -> str:
+    """Write what limits the time of a layer in both results."""
     base, other = layer.limits
     return base if base == other else f"{base} -> {other}"
 
 
-def _percent(one: Difference) -> str:
+def percent_text(one: Difference) -> str:
+    """Write how much more there is in percent, with its sign; a dash for percents of nothing."""
     percent = one.percent
     if percent is None:
         return "-"
     size = abs(percent)
     decimals = 2 if size < 100 else 1 if size < 1e4 else 0
-    return _signed(percent, lambda number: f"{number:.{decimals}f}")
+    return signed(percent, lambda number: f"{number:.{decimals}f}")
 
 
-def _signed(number: float, text: Callable[[float], str]) -> str:
+def signed(number: float, text: Callable[[float], str]) -> str:
     """Write a number with its sign; nothing is 0."""
     if not number:
         return "0"

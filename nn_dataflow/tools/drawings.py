@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Pictures and a report of a result, where they are asked for.
+"""Pictures and a report of a result, or of a comparison, where they are asked for.
 
 Decides what ``--plot`` and ``--report`` accept and need (docs/report.md section 1), found out
 before any work is done.
@@ -8,7 +8,8 @@ before any work is done.
 from __future__ import annotations
 
 import shlex
-from typing import TYPE_CHECKING
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nn_dataflow.errors import MissingExtraError, require
 
@@ -18,9 +19,22 @@ from .output_file import OutputFile, OutputFolder
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .search_result import SearchResult
 
 PLOT, REPORT = "--plot", "--report"
+
+
+class Kind(NamedTuple):
+    """What draws something: the modules whose `files` are its pictures, and `render` its report."""
+
+    pictures: str
+    report: str
+
+
+RESULT = Kind("plot", "page")
+"""Draws a `SearchResult`."""
+
+COMPARISON = Kind("compare_plot", "compare_page")
+"""Draws comparisons with one base."""
 
 
 class Drawings:
@@ -54,8 +68,15 @@ class Drawings:
         except MissingExtraError as error:
             raise Refused(str(error)) from error
 
-    def save(self, result: SearchResult) -> None:
+    def save(self, shown: Any, kind: Kind = RESULT) -> None:
         """Write what is wanted.
+
+        Parameters
+        ----------
+        shown
+            What is drawn.
+        kind
+            What draws it.
 
         Raises
         ------
@@ -63,13 +84,15 @@ class Drawings:
             If it cannot be written.
         """
         if self._folder:
-            from nn_dataflow.report.plot import files  # noqa: PLC0415
-
-            for name, contents in files(result):
+            for name, contents in _module(kind.pictures).files(shown):
                 self._folder.save(name, contents)
         if self._file:
-            from nn_dataflow.report.page import render  # noqa: PLC0415
             from nn_dataflow.version import get_version  # noqa: PLC0415
 
             version = get_version(with_local=True)
-            self._file.save(render(result, version, self._command))
+            self._file.save(_module(kind.report).render(shown, version, self._command))
+
+
+def _module(name: str) -> Any:
+    """Return a module that draws, which is loaded only where it is needed."""
+    return import_module(f"nn_dataflow.report.{name}")
