@@ -24,7 +24,7 @@ from .compared import BASE, NEITHER, change_text, with_minus
 from .layer_rows import PARTS, in_order
 from .page_charts import Bar, between, short, stacked
 from .page_tables import Cell, Column, numbers, texts
-from .units import counted, unit_of_cost
+from .units import Unit, counted, unit_of_cost
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from nn_dataflow.tools.result_record import ResultRecord
 
     from .compared import Compared
-    from .units import Unit
 
 _PART_KEYS = [f"p{number}" for number in range(len(PARTS))]
 _NOTHING = Cell("–", math.inf)
@@ -48,11 +47,11 @@ class TotalRow(NamedTuple):
 
 
 class ChangeRow(NamedTuple):
-    """A layer: bars to both sides of zero for cost and time, and the changes."""
+    """A layer: a bar to one side of zero, if there is a change, and what is written behind it."""
 
     name: str
-    bars: tuple[list[Bar], list[Bar]]
-    cells: tuple[Cell, Cell]
+    bars: list[Bar]
+    cell: Cell
 
 
 class Zeros(NamedTuple):
@@ -69,10 +68,8 @@ class Pair(NamedTuple):
     ----------
     letter, comparison
         Which one it is.
-    rows
-        Layers of any result, with bars.
-    differs
-        Whether there is anything to see in them.
+    cost, time
+        Layers of either result, with bars; none if no layer differs.
     layers
         Columns of the table of layers in both.
     segments
@@ -81,8 +78,8 @@ class Pair(NamedTuple):
 
     letter: str
     comparison: Comparison
-    rows: list[ChangeRow]
-    differs: bool
+    cost: list[ChangeRow]
+    time: list[ChangeRow]
     layers: list[Column]
     segments: list[Column]
 
@@ -98,7 +95,7 @@ def results(compared: Compared) -> list[Column]:
         Column("batch", "", True, [Cell(str(one.batch), one.batch) for one in several]),
         texts("machine", [one.machine.get("name") or "–" for one in several]),
         texts("goal", [f"least {GOALS[one.goal]}" for one in several]),
-        Column("better by", "at most", True, [_proof(one) for one in several]),
+        Column("gap", "at most", True, [_proof(one) for one in several]),
     ]
 
 
@@ -173,8 +170,12 @@ def totals(compared: Compared) -> list[Column]:
     ]
     by_result = [one.totals for one in compared.comparisons]
     return [
-        texts("total", [unit.quantity for unit in units]),
-        texts("unit", [unit.name for unit in units]),
+        Column(
+            "total",
+            "and unit",
+            False,
+            [Cell(one.quantity, one.quantity, one.name) for one in units],
+        ),
         Column(
             BASE,
             "",
@@ -205,14 +206,13 @@ def _change_and_percent(one: Difference, unit: Unit) -> str:
 
 def _unit_of_total(compared: Compared, several: Sequence[Difference]) -> Unit:
     """Return the unit of a total, with the name that it has in the bars."""
-    cost = compared.whole_cost
-    numbers = [number for one in several for number in (one.base, one.other)]
+    numbers = _values(several)
     name = _name_of_total(compared, several[0].name)
     if " x " in name:
-        both = unit_of_cost(compared.cost_name, numbers)
-        return both._replace(quantity=name, name=f"{both.name} x cycles")
+        cost, time = compared.whole_cost, compared.total_time
+        return Unit(name, f"{cost.name} x {time.name}", cost.factor * time.factor, 3)
     if several[0].name.startswith("cost"):
-        return cost._replace(quantity=name)
+        return unit_of_cost(compared.cost_name, numbers)._replace(quantity=name)
     return counted(name, several[0].unit, numbers)
 
 
@@ -238,8 +238,8 @@ def pairs(compared: Compared) -> list[Pair]:
         Pair(
             letter,
             comparison,
-            _change_rows(compared, number),
-            any(one.cost.change or one.time.change for one in comparison.layers),
+            _change_rows(compared, number, "cost", compared.cost_change),
+            _change_rows(compared, number, "time", compared.time_change),
             _layers(compared, letter, comparison),
             _segments(letter, comparison),
         )
@@ -264,27 +264,18 @@ def _ends(compared: Compared, what: str) -> tuple[float, float]:
     return (least, most) if most > least else (-1.0, 1.0)
 
 
-def _change_rows(compared: Compared, number: int) -> list[ChangeRow]:
-    """Return the layers that a result or the base has."""
-    ends = _ends(compared, "cost"), _ends(compared, "time")
-    units = compared.cost_change, compared.time_change
+def _change_rows(compared: Compared, number: int, what: str, unit: Unit) -> list[ChangeRow]:
+    """Return the layers that a result or the base has; none if no layer of both differs."""
+    least, most = _ends(compared, what)
     rows = []
     for row in compared.rows:
-        both = row.cost[number], row.time[number]
-        if row.missing[number] == NEITHER:
-            continue
-        bars = [
-            [] if one is None else _diverging(one.change, *end)
-            for one, end in zip(both, ends, strict=True)
-        ]
-        cells = [
-            Cell(row.missing[number], math.inf)
-            if one is None
-            else Cell(change_text(one.change, unit), one.change)
-            for one, unit in zip(both, units, strict=True)
-        ]
-        rows.append(ChangeRow(row.name, (bars[0], bars[1]), (cells[0], cells[1])))
-    return rows
+        one = getattr(row, what)[number]
+        if one is not None:
+            cell = Cell(change_text(one.change, unit), one.change)
+            rows.append(ChangeRow(row.name, _diverging(one.change, least, most), cell))
+        elif row.missing[number] != NEITHER:
+            rows.append(ChangeRow(row.name, [], Cell(row.missing[number], math.inf)))
+    return rows if any(row.bars for row in rows) else []
 
 
 def _diverging(change: float, least: float, most: float) -> list[Bar]:
@@ -296,11 +287,12 @@ def _layers(compared: Compared, letter: str, comparison: Comparison) -> list[Col
     layers = comparison.layers
     costs, times = [one.cost for one in layers], [one.time for one in layers]
     cost = unit_of_cost(compared.cost_name, _values(costs))
+    time = counted("time", "cycles", _values(times))
     return [
         texts("layer", [one.name for one in layers]),
         Column("no.", "", True, [Cell(str(n), n) for n in range(1, len(layers) + 1)]),
-        *_columns(letter, cost, costs),
-        *_columns(letter, counted("time", "cycles", _values(times)), times),
+        *_columns(letter, cost, compared.cost_change, costs),
+        *_columns(letter, time, compared.time_change, times),
         texts("limit", [limits_text(one).replace("->", "→") for one in layers]),
         texts("changed", [", ".join(one.changed) or "–" for one in layers]),
     ]
@@ -310,15 +302,16 @@ def _values(several: Sequence[Difference]) -> list[float]:
     return [number for one in several for number in (one.base, one.other)]
 
 
-def _columns(letter: str, unit: Unit, several: Sequence[Difference]) -> list[Column]:
-    """Return the columns of a quantity: in both, the change, and percents."""
-    change = [Cell(change_text(one.change, unit), one.change) for one in several]
+def _columns(
+    letter: str, unit: Unit, change_unit: Unit, several: Sequence[Difference]
+) -> list[Column]:
+    """Return the columns of a quantity: in both, the change in a unit of its own, and percents."""
+    name = unit.quantity
+    changes = [Cell(change_text(one.change, change_unit), one.change) for one in several]
     return [
-        numbers(unit._replace(quantity=f"{unit.quantity} {BASE}"), [one.base for one in several]),
-        numbers(
-            unit._replace(quantity=f"{unit.quantity} {letter}"), [one.other for one in several]
-        ),
-        Column("change", unit.name, True, change),
+        numbers(unit._replace(quantity=f"{name} {BASE}"), [one.base for one in several]),
+        numbers(unit._replace(quantity=f"{name} {letter}"), [one.other for one in several]),
+        Column("change", change_unit.name, True, changes),
         Column("change", "%", True, [_percent(one) for one in several]),
     ]
 

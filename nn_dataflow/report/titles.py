@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 _SIZE = 9.0  # points
 _LETTER = 0.076  # inches, of a letter of this size and wide ones
+_LINE = 0.15
 
 
 class Titled(Protocol):
@@ -22,9 +23,13 @@ class Titled(Protocol):
 
 
 def set_title(figure: Any, contents: Titled, text: str, below: Sequence[str] = ()) -> None:
-    """Give a figure of matplotlib the title of a picture, and lines below it."""
-    letters = int(figure.get_size_inches()[0] / _LETTER)
+    """Give a figure of matplotlib the title of a picture, and lines below it.
+
+    The figure grows by these lines.
+    """
+    width, height = figure.get_size_inches()
+    letters = int(width / _LETTER)
     lines = wrap(f"{contents.title}: {text}", letters)
-    for line in below:
-        lines += wrap(line, letters, subsequent_indent="    ")
-    figure.suptitle("\n".join(lines), x=0.01, ha="left", fontsize=_SIZE)
+    more = [part for line in below for part in wrap(line, letters, subsequent_indent="    ")]
+    figure.set_figheight(height + len(more) * _LINE)
+    figure.suptitle("\n".join([*lines, *more]), x=0.01, ha="left", fontsize=_SIZE)

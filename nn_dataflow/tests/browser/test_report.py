@@ -4,59 +4,16 @@
 They need the extra ``[browser]`` and an installed Chromium, and are run with ``-m browser``.
 """
 
-import os
-import shutil
-
 import pytest
 
 from nn_dataflow.report.page import render
+from nn_dataflow.tests.browser.measures import CONTRASTS, DESKTOP, LEAST_CONTRAST, OVERFLOW, PHONE
 from nn_dataflow.tests.tools.drawn_results import result
 from nn_dataflow.tools.loop_nest import explain
 
 pytestmark = pytest.mark.browser
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 NAME = "googlenet"
-PHONE = {"width": 390, "height": 844}
-DESKTOP = {"width": 1280, "height": 900}
-LEAST_CONTRAST = 4.5  # WCAG 2.1, level AA
-
-# Contrast of the texts of some elements to what is behind them.
-CONTRASTS = """
-selector => [...document.querySelectorAll(selector)].map(element => {
-  const light = colour => {
-    const parts = colour.match(/[\\d.]+/g).slice(0, 3).map(part => part / 255);
-    const [r, g, b] = parts.map(c => c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4);
-    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
-  };
-  let behind = element;
-  while (getComputedStyle(behind).backgroundColor === "rgba(0, 0, 0, 0)") {
-    behind = behind.parentElement;
-  }
-  const pair = [
-    light(getComputedStyle(element).color), light(getComputedStyle(behind).backgroundColor)
-  ];
-  return (Math.max(...pair) + 0.05) / (Math.min(...pair) + 0.05);
-})
-"""
-# Parts of the page that stick out of it, and do not scroll by themselves.
-OVERFLOW = """
-() => document.documentElement.scrollWidth - document.documentElement.clientWidth
-"""
-
-
-@pytest.fixture(scope="module")
-def browser():
-    from playwright.sync_api import sync_playwright  # noqa: PLC0415  # only for these tests
-
-    path = next(filter(None, map(shutil.which, BROWSERS)), None)
-    assert path is not None, f"none of {', '.join(BROWSERS)} is installed"
-    # As root, which is how containers run, Chromium does not start with its sandbox.
-    arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=path, args=arguments)
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture(scope="module")
@@ -64,29 +21,6 @@ def address(tmp_path_factory):
     path = tmp_path_factory.mktemp("report") / "report.html"
     path.write_text(render(result(NAME), "1", "nn_dataflow_search googlenet"), encoding="utf-8")
     return path.as_uri()
-
-
-@pytest.fixture
-def open_page(browser, address):
-    """A function that opens the report; at the end, nothing went wrong and nothing was loaded."""
-    pages, wrong = [], []
-
-    def open_it(viewport=DESKTOP, fragment="", **settings):
-        page = browser.new_page(viewport=viewport, **settings)
-        pages.append(page)
-        page.on("console", lambda message: wrong.append(message.text))
-        page.on("pageerror", lambda error: wrong.append(str(error)))
-        page.on("request", lambda request: None if _is_own(request) else wrong.append(request.url))
-        page.goto(address + fragment)
-        return page
-
-    def _is_own(request):
-        return request.url.partition("#")[0] == address or request.url.startswith("data:")
-
-    yield open_it
-    for page in pages:
-        page.close()
-    assert wrong == []
 
 
 def names(page):

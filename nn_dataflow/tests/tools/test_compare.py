@@ -2,9 +2,12 @@
 """Tests of ``nn_dataflow compare`` (docs/compare.md)."""
 
 import json
+import sys
+from pathlib import Path
 
 import pytest
 
+from nn_dataflow.tests.tools.report_page import parsed
 from nn_dataflow.tools import main, nn_dataflow_search
 from nn_dataflow.tools.comparison import Difference, compare
 from nn_dataflow.tools.comparison_table import render
@@ -278,3 +281,70 @@ def test_files_that_are_no_results(capsys, tmp_path, text, message):
 )
 def test_command_lines_that_are_refused(capsys, argv, message):
     assert run(capsys, *argv) == (2, "", f"nn_dataflow compare: error: {message}\n")
+
+
+PICTURES = {
+    f"{name}.{suffix}"
+    for name in ("totals", "layer_energy", "layer_time")
+    for suffix in ("svg", "png")
+}
+
+
+def test_pictures_and_report_come_beside_the_tables(results, capsys, tmp_path):
+    paths = [tmp_path / name for name in ("a.json", "b.json")]
+    for path, words in zip(paths, (MLP, MLP_SMALL), strict=True):
+        path.write_text(results[words])
+    tables = run(capsys, *paths)
+    folder, report = tmp_path / "pictures", tmp_path / "r.html"
+    words = [*paths, "--plot", folder, "--report", report]
+    assert run(capsys, *words) == tables
+    assert {file.name for file in folder.iterdir()} == PICTURES
+    assert {file.name for file in tmp_path.iterdir()} == {"a.json", "b.json", "pictures", "r.html"}
+    page = parsed(report.read_text(encoding="utf-8"))
+    assert page.id("command").text == " ".join(["nn_dataflow compare", *map(str, words)])
+
+
+@pytest.mark.parametrize("option", ["--plot", "--report"])
+def test_places_are_refused_before_anything_is_read(capsys, tmp_path, option):
+    place = tmp_path / "no" / "x"
+    status, out, err = run(capsys, "missing.json", "missing.json", option, place)
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert err.startswith(f"nn_dataflow compare: error: {option} ")
+    status, out, err = run(capsys, *["missing.json"] * 27, option, tmp_path / "x")
+    assert (status, out) == (2, "")
+    assert err == f"nn_dataflow compare: error: {option}: shows at most 26 results, got 27\n"
+
+
+@pytest.mark.parametrize(
+    ("option", "module", "package", "extra"),
+    [("--plot", "matplotlib", "matplotlib", "plot"), ("--report", "jinja2", "Jinja2", "report")],
+)
+def test_missing_extras_are_named(capsys, tmp_path, monkeypatch, option, module, package, extra):
+    monkeypatch.setitem(sys.modules, module, None)
+    told = f'{option} needs {package}: pip install "nn_dataflow[{extra}]"'
+    expected = (2, "", f"nn_dataflow compare: error: {told}\n")
+    assert run(capsys, "missing.json", "missing.json", option, tmp_path / "x") == expected
+
+
+def test_nothing_optional_is_loaded_without_need(results, capsys, tmp_path, monkeypatch):
+    for name in ("matplotlib", "jinja2"):
+        monkeypatch.setitem(sys.modules, name, None)
+    path = tmp_path / "a.json"
+    path.write_text(results[MLP])
+    assert run(capsys, path, path)[0] == 0
+
+
+def test_report_is_as_it_was_when_writing_fails(results, capsys, tmp_path, monkeypatch):
+    path, report = tmp_path / "a.json", tmp_path / "r.html"
+    path.write_text(results[MLP])
+    report.write_text("old")
+
+    def replace(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", replace)
+    status, out, err = run(capsys, path, path, "--report", report)
+    assert (status, out) == (1, "")
+    assert err.endswith(": cannot be written: No space left on device\n")
+    assert report.read_text() == "old"
+    assert {file.name for file in tmp_path.iterdir()} == {"a.json", "r.html"}

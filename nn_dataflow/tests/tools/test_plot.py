@@ -7,43 +7,16 @@ from functools import lru_cache
 import matplotlib as mpl
 import numpy as np
 import pytest
-from matplotlib.backends.backend_agg import RendererAgg
 
 from nn_dataflow.report import plot
 from nn_dataflow.report.contents import contents_of
 from nn_dataflow.report.layer_rows import PARTS
 from nn_dataflow.tests.tools.drawn_results import WORDS, record, result
+from nn_dataflow.tests.tools.drawn_texts import bars, outside, overlaps, texts_of
 from nn_dataflow.tests.tools.pipelined_result import found
 
 PICTURES = ("energy", "time", "roofline", "nodes", "pipeline")
 SVG = "{http://www.w3.org/2000/svg}"
-TOLERANCE = 0.5  # pixels
-
-
-class TextRenderer(RendererAgg):
-    """Keeps the texts of a picture and the boxes around them, and draws nothing."""
-
-    def __init__(self, figure):
-        super().__init__(*map(int, figure.bbox.size), figure.dpi)
-        self.texts = []
-
-    def draw_text(self, gc, x, y, s, prop, angle, ismath=False, mtext=None):  # noqa: ARG002
-        if mtext is None:  # one of several lines; y goes down
-            wide, high, below = self.get_text_width_height_descent(s, prop, ismath)
-            low = self.height - y - below
-            box = (x, low, x + wide, low + high)
-        else:
-            box = mtext.get_window_extent(self).extents
-        self.texts.append((s, box))
-
-    def draw_path(self, *args, **kwargs):
-        pass
-
-    def _update_methods(self):
-        """The class would put what draws into the instance."""
-        super()._update_methods()
-        for name in ("draw_markers", "draw_path_collection", "draw_image"):
-            setattr(self, name, self.draw_path)
 
 
 @lru_cache
@@ -51,9 +24,7 @@ def pictures(name):
     """The figure and the texts of each picture of a result."""
     found = {}
     for picture, figure in plot.figures(result(name)):
-        renderer = TextRenderer(figure)
-        figure.draw(renderer)
-        found[picture] = (figure, renderer.texts)
+        found[picture] = (figure, texts_of(figure))
     return found
 
 
@@ -75,19 +46,8 @@ def test_all_pictures(drawn):
 @pytest.mark.parametrize("picture", PICTURES)
 def test_texts_do_not_overlap_and_are_inside(drawn, picture):
     figure, texts = drawn[1][picture]
-    boxes = np.array([box for text, box in texts if text.strip()])
-    names = [text for text, _ in texts if text.strip()]
-    width, height = figure.bbox.size
-    outside = (
-        (boxes[:, 0] < -TOLERANCE)
-        | (boxes[:, 1] < -TOLERANCE)
-        | (boxes[:, 2] > width + TOLERANCE)
-        | (boxes[:, 3] > height + TOLERANCE)
-    )
-    assert [name for name, is_out in zip(names, outside, strict=True) if is_out] == []
-    apart = (boxes[:, None, 2:] <= boxes[None, :, :2] + TOLERANCE).any(axis=2)
-    overlap = np.triu(~(apart | apart.T), 1)
-    assert [(names[one], names[other]) for one, other in np.argwhere(overlap)] == []
+    assert outside(figure, texts) == []
+    assert overlaps(texts) == []
 
 
 def test_every_layer_has_its_row(drawn):
@@ -113,12 +73,6 @@ def test_axes_have_units(drawn):
     (roofline,) = drawings["roofline"][0].axes
     assert "words of 16 bits" in roofline.get_xlabel()
     assert roofline.get_ylabel() == "operations per cycle"
-
-
-def bars(collection):
-    """Row, begin and end of the bars of one kind."""
-    corners = [path.get_extents() for path in collection.get_paths()]
-    return [(round((box.y0 + box.y1) / 2), box.x0, box.x1) for box in corners]
 
 
 def test_bars_of_energy_are_the_costs():
@@ -166,9 +120,7 @@ def test_names_are_no_formulas():
     plain = found("mlp_s -p 1")
     strange = plain._replace(problem=plain.problem._replace(net=r"a$\frac$b$"))
     for _, figure in plot.figures(strange):
-        renderer = TextRenderer(figure)
-        figure.draw(renderer)
-        assert r"a$\frac$b$" in "".join(text for text, _ in renderer.texts)
+        assert r"a$\frac$b$" in "".join(text for text, _ in texts_of(figure))
 
 
 def test_files(files):
