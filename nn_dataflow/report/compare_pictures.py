@@ -31,7 +31,7 @@ _TOTAL_WIDTHS = (3.6, 2.4)
 _TOTAL_ROOM = 1.15  # of an axis, for the numbers behind the longest bar
 _MANY = 2  # axes beside each other, with which columns are wide
 _TALL_ROWS = 80  # layers below each other in wide columns
-_LETTER = 0.052  # inches, of the numbers
+_LETTER = 0.06  # inches, of the numbers
 _CHANGE_WIDTHS = {1: 3.4, 2: 2.2}
 _LEAST_WIDTH = 1.75
 _CHANGE_TICKS = 3
@@ -178,4 +178,5 @@ def _diverging(axis: Any, changes: Sequence[float], texts: Sequence[str]) -> Non
             va="center",
             fontsize=SMALL,
             color=INK if change else MUTED,
+            in_layout=False,  # the axes have room for it, and the layout is found much sooner
         )

@@ -112,7 +112,7 @@ def test_totals_have_the_names_of_the_bars():
     cells = [cell.text for cell in columns(report("resnet152")[1].id("total-table"))["total"]]
     assert cells[:5] == [
         *("energy J", "time G cycles", "energy x time J x G cycles"),
-        *("energy of operations mJ", "energy of memory J"),
+        *("energy of operations mJ", "energy of memory mJ"),
     ]
     assert "buffer accesses M words" in cells
 
