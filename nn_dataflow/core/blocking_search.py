@@ -22,11 +22,8 @@ from .blocking_space import along
 from .buf_sharing import fewest_word_hops
 from .loop_blocking_space import (
     CATEGORY_OF_LOOP,
-    LOCAL_REGION_CASES,
     LOOP_OF_CATEGORY,
     STREAMED,
-    canonical_order,
-    first_order,
 )
 from .loop_prices import least_of_roles
 from .ranking import TIE
@@ -37,6 +34,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from .blocking_space import BlockingSpace
+    from .loop_orders import Orders
     from .search_effort import SearchEffort
 
     Ints = NDArray[np.int64]
@@ -233,7 +231,7 @@ class _Archive:
     def search(self, case: int, box: Sequence[Ints], effort: SearchEffort) -> int:
         """Take up the schemes of a box that none beats; give the number of schemes built."""
         space = self.space
-        fits = space.fits(box)
+        fits = space.fits(case, box)
         num_fitting = int(np.count_nonzero(fits))
         effort.built += fits.size
         effort.capacity += fits.size - num_fitting
@@ -355,18 +353,12 @@ class _Archive:
 
     def _factors_and_orders(
         self, case: int, entry: tuple[int, ...]
-    ) -> tuple[list[list[int]], list[tuple[int, ...]]]:
+    ) -> tuple[list[list[int]], Orders]:
         """Blocking factors and orders of a scheme."""
         space = self.space
         tables = [table.ts[e].tolist() for table, e in zip(space.tables, entry, strict=True)]
         bl_ts = [[factors[level] for factors in tables] for level in range(3)]
-        outer = (space.outer, ())
-        if space.cases is LOCAL_REGION_CASES:
-            return bl_ts, [first_order(bl_ts[level], outer[level]) for level in range(2)]
-        inner = space.cases[case].inner
-        return bl_ts, [
-            canonical_order(bl_ts[level], inner[level], outer[level]) for level in range(2)
-        ]
+        return bl_ts, space.orders(case, bl_ts)
 
     def _beats(self, found: Sequence[_Found]) -> Bools:
         """Whether each scheme (axis 1) is at least as good as each (axis 0) whatever hops cost."""

@@ -16,6 +16,7 @@ from . import loop_enum as le
 from . import mem_hier_enum as me
 from .blocking_model import REGF_ACCESS_WEIGHT
 from .loop_blocking_space import FREE, LOOP_OF_CATEGORY, NUM_ORDERS, roles_of
+from .loop_orders import allowed_nests, first_orders, inner_loops
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from .loop_blocking_space import LoopTable, TopLoops
+    from .loop_orders import Orders
     from .loop_prices import PriceList
 
     Ints = NDArray[np.int64]
@@ -61,8 +63,10 @@ class BlockingSpace:
         nld, resource = model.nld, model.resource
         self.model = model
         self.idle = cost.idl_unit
+        self.limits = prices.limits
         self.outer = tops.outer
         self.cases = prices.cases(tops.outer)
+        self._nests = allowed_nests(self.cases, tops.outer, self.limits.nests)
         self.roles = [roles_of(self.cases, lpe) for lpe in range(le.NUM)]
         columns = zip(
             *(prices.of(lpe, tops.factors[lpe], tops.outer) for lpe in range(le.NUM)), strict=True
@@ -81,6 +85,8 @@ class BlockingSpace:
         self.proc_time = int(nld.unit_time * counts[0] * counts[1] * counts[2])
         self.flat_time = resource.array_bus_width == resource.dram_bandwidth == float("inf")
         self.case_costs = self.over_cases(self.least) + self.fixed_cost
+        if self._nests is not None:
+            self.case_costs[~self._nests.any(axis=(1, 2))] = np.inf
         self.bound = float(self.case_costs.min())
         self.case_drams = self._case_drams(drams)
         self.case_times = np.maximum(self.case_drams, self.proc_time)
@@ -122,8 +128,8 @@ class BlockingSpace:
             sizes = sizes * sums[role_of_case]
         return np.asarray(sizes)
 
-    def fits(self, box: Sequence[Ints]) -> Bools:
-        """Which schemes of a box (entries of the three tables) the buffers hold."""
+    def fits(self, case: int, box: Sequence[Ints]) -> Bools:
+        """Which schemes of a box (entries of three tables) of a case fit and are allowed."""
         gbuf: Any = 0
         regf: Any = 0
         for dce, related in enumerate(self.model.related):
@@ -137,7 +143,31 @@ class BlockingSpace:
             regf = regf + inner * self.model.nld.usize_regf[dce]
         resource = self.model.resource
         fits = (gbuf <= resource.size_gbuf) & (regf <= resource.size_regf)
+        if self._nests is not None:
+            fits = fits & self._nests[case][self._several(box, 0), self._several(box, 1)]
+        for pattern in self.limits.of_several_loops:
+            match: Any = True
+            for level, lpe, values in pattern:
+                trips = self.tables[lpe].ts[box[lpe], level]
+                match = match & along(lpe, np.isin(trips, values))
+            fits = fits & ~match
         return np.broadcast_to(fits, [len(entries) for entries in box])
+
+    def _several(self, box: Sequence[Ints], level: int) -> Any:
+        """Which loops make more than one trip at a level, as bits: 4 is I, 2 is O, 1 is B."""
+        bits: Any = 0
+        for lpe, entries in enumerate(box):
+            trips = self.tables[lpe].ts[entries, level]
+            bits = 2 * bits + along(lpe, (trips > 1).astype(np.int64))
+        return bits
+
+    def orders(self, case: int, bl_ts: Sequence[Sequence[int]]) -> Orders:
+        """Order positions at both levels of a scheme of a case that is allowed."""
+        several = tuple(tuple(trips > 1 for trips in level) for level in bl_ts[:2])
+        inner = inner_loops(self.cases, case)
+        found = first_orders(several, inner, self.outer, self.limits.nests)
+        assert found is not None
+        return found
 
     def _stored_of(self, dce: int, box: Sequence[Ints]) -> Bools:
         lpe = LOOP_OF_CATEGORY[dce]

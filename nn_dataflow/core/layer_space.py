@@ -16,6 +16,7 @@ import numpy as np
 
 from . import data_category_enum as de
 from . import loop_enum as le
+from . import parallel_enum as pe
 from .blocking_search import NO_POINTS
 from .buf_shr_scheme import BufShrScheme
 from .columns import join, take
@@ -119,7 +120,7 @@ class LayerSpace:
         self.batch_size = batch_size
         self.setting = setting
         region = resource.proc_region
-        self.parts = search_partitions(layer, batch_size, region.dim, options)
+        self.parts = setting.limits.split(search_partitions(layer, batch_size, region.dim, options))
         self.forwards = bool(options.hw_access_forwarding or options.hw_gbuf_sharing)
         self.hops = PartitionHops(layer, batch_size, region, self.parts, self.forwards)
         self.no_hops = is_single_place(resource)
@@ -149,7 +150,7 @@ class LayerSpace:
 
     def _find_mappings(self, map_strategy: type[MapStrategy], tops: TopLoops) -> None:
         """Find the array mappings of every partition, those of equal node layers once."""
-        sizes = self.parts.pdims.reshape(len(self.parts), -1)
+        sizes = self.parts.pdims.reshape(-1, 2 * pe.NUM)
         node_mappings: dict[object, list[int]] = {}
         numbers: dict[object, int] = {}
         kinds: list[MappingKind] = []
@@ -419,6 +420,12 @@ class LayerSpace:
                 total.candidates += mapping.num_candidates()
                 total.bound += mapping.num_candidates()
         return total
+
+    def has_schedule(self) -> bool:
+        """Tell whether there is any schedule, wherever the ifmaps are."""
+        no_hops = np.zeros(len(self.parts))
+        best, _ = self.best(no_hops, self.hop_costs(no_hops), self.setting.options.opt_goal, 1)
+        return len(best.row) > 0
 
     def num_schedules(self) -> int:
         """How many partitions, array mappings and loop blocking schemes there are together."""

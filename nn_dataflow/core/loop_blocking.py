@@ -19,6 +19,7 @@ from .blocking_search import NO_POINTS, Points, frontier
 from .blocking_space import BlockingSpace
 from .buf_shr_scheme import BufShrScheme
 from .columns import join, take
+from .layer_limits import NO_LIMITS
 from .loop_blocking_scheme import LoopBlockingScheme
 from .loop_blocking_solver import solve_gbuf_reside
 from .loop_blocking_space import CONV_RELATED, canonical_order
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from .cost import Cost
+    from .layer_limits import LayerLimits
     from .loop_blocking_space import TopLoops
     from .nested_loop_desc import NestedLoopDesc
     from .option import Option
@@ -91,7 +93,9 @@ class Solved(NamedTuple):
 NONE_SOLVED = Solved(NO_POINTS, NO_POINTS.time, NO_POINTS.time)
 
 
-def solved_points(model: BlockingModel, cost: Cost, options: Option) -> list[Solved]:
+def solved_points(
+    model: BlockingModel, cost: Cost, options: Option, limits: LayerLimits = NO_LIMITS
+) -> list[Solved]:
     """The schemes of the analytical solver that fit, in its order, for several array mappings.
 
     Parameters
@@ -100,6 +104,8 @@ def solved_points(model: BlockingModel, cost: Cost, options: Option) -> list[Sol
         The model of the array mappings, stacked (see `stack`).
     cost, options
         Energy per access; which categories may bypass the buffer.
+    limits
+        What is fixed or forbidden; schemes that it does not allow are left out.
     """
     # Whether filters that could stay on chip do is not for the solver to say: both are tried.
     num = np.size(model.nld.loopcnt[0])
@@ -118,6 +124,7 @@ def solved_points(model: BlockingModel, cost: Cost, options: Option) -> list[Sol
                 scheme=np.full(num, number),
             )
             useful = solved.fits & evaluation.valid & (keep | ~evaluation.pinned)
+            useful &= limits.allow(solved.bl_ts, solved.bl_ords, evaluation.stored)
             desc.append(np.flatnonzero(useful))
             found.append(Solved(points, evaluation.dram_time, evaluation.node_time).at(useful))
     desc_of = np.concatenate(desc)

@@ -22,6 +22,7 @@ from nn_dataflow.util import divisors_of
 from . import data_category_enum as de
 from . import loop_enum as le
 from .blocking_model import fetch_counts
+from .layer_limits import FREE_LOOP, LoopLimits
 from .loop_blocks import block_triples, ceil_div, num_blocks
 
 if TYPE_CHECKING:
@@ -254,6 +255,7 @@ def conv_table(
     top: int,
     may_pin: bool,
     outer: tuple[int, ...] = (),
+    limits: LoopLimits = FREE_LOOP,
     *,
     partial: bool = False,
 ) -> LoopTable:
@@ -261,7 +263,8 @@ def conv_table(
 
     Equivalent triples are left out (section 8.1): a loop that is innermost at the top but not
     below can be merged upward, and so can what is left inside the register file of a loop that
-    is innermost above it; but not where merging would change a required top factor.
+    is innermost above it; but not where merging would change a required top factor, nor in a loop
+    that has limits of its own.
 
     Parameters
     ----------
@@ -273,12 +276,14 @@ def conv_table(
         Whether filters may stay on chip for good.
     outer
         Loops that must be the outermost ones at the top.
+    limits
+        What is fixed or forbidden in the factors of the loop.
     partial
         Whether the last blocks may be partial.
     """
-    triples = block_triples(count, top) if partial else factor_triples(count, top)
+    triples = limits.kept(block_triples(count, top) if partial else factor_triples(count, top))
     roles, _ = roles_of(conv_cases(may_pin, outer), lpe)
-    kept = [_triples_of_role(triples, role, bool(top)) for role in roles]
+    kept = [_triples_of_role(triples, role, not top, limits.merges) for role in roles]
     sizes = np.array([len(k) for k in kept])
     index = np.concatenate(kept)
     role_of = np.repeat(np.arange(len(roles)), sizes)
@@ -311,7 +316,7 @@ def conv_table(
     )
 
 
-def _triples_of_role(triples: Ints, role: Role, fixed_top: bool) -> Ints:
+def _triples_of_role(triples: Ints, role: Role, free_top: bool, merges: bool) -> Ints:
     """Indices of the triples that a loop can have in a role."""
     keep = np.ones(len(triples), dtype=bool)
     for level, place, which in ((0, role.top, role.top_is), (1, role.gbuf, role.gbuf_is)):
@@ -319,9 +324,11 @@ def _triples_of_role(triples: Ints, role: Role, fixed_top: bool) -> Ints:
             keep &= triples[:, level] == 1
         if place == INNER or which == MORE:
             keep &= triples[:, level] > 1
-    if role.top == INNER and role.gbuf != INNER and not fixed_top:
+    if not merges:
+        return np.nonzero(keep)[0]
+    if role.top == INNER and role.gbuf != INNER and free_top:
         keep &= triples[:, 1] == 1
-    if role.gbuf == INNER or (role.gbuf == NONE and role.top == INNER and not fixed_top):
+    if role.gbuf == INNER or (role.gbuf == NONE and role.top == INNER and free_top):
         keep &= triples[:, 2] == 1
     return np.nonzero(keep)[0]
 
@@ -348,9 +355,9 @@ def _representatives(ts: Ints, lpe: int, roles: Sequence[Role], role_of: Ints) -
 
 
 @lru_cache(maxsize=256)
-def local_region_table(count: int, top: int) -> LoopTable:
+def local_region_table(count: int, top: int, limits: LoopLimits = FREE_LOOP) -> LoopTable:
     """Factor triples of one loop of a local-region layer, whose fetches are all 1."""
-    triples = factor_triples(count, top)
+    triples = limits.kept(factor_triples(count, top))
     num = len(triples)
     return LoopTable(
         triple=np.arange(num),
@@ -363,20 +370,6 @@ def local_region_table(count: int, top: int) -> LoopTable:
         filled=np.arange(min(num, 1)),
         num_triples=num,
     )
-
-
-def first_order(factors: Sequence[int], outer: tuple[int, ...]) -> tuple[int, ...]:
-    """First order positions in candidate order that have the `outer` loops outermost.
-
-    Examples
-    --------
-    >>> first_order((1, 2, 2), outer=()), first_order((1, 2, 2), outer=(1,))
-    ((0, 1, 2), (0, 2, 1))
-    """
-    orders = np.array(list(permutations(range(le.NUM))))
-    allowed = TopLoops(outer=outer).allow(np.array([factors] * len(orders)), orders)
-    positions: tuple[int, ...] = tuple(orders[allowed.argmax()].tolist())
-    return positions
 
 
 def canonical_order(

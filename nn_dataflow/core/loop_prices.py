@@ -15,6 +15,7 @@ import numpy as np
 from . import data_category_enum as de
 from . import loop_enum as le
 from . import mem_hier_enum as me
+from .layer_limits import NO_LIMITS
 from .loop_blocking_space import (
     CATEGORY_OF_LOOP,
     CONV_RELATED,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
     from .blocking_model import BlockingModel
     from .cost import Cost
+    from .layer_limits import LayerLimits
     from .loop_blocking_space import Case, LoopTable
 
     Floats = NDArray[np.float64]
@@ -60,6 +62,8 @@ class PriceList:
         The access model.
     cost
         Energy per access and cycle.
+    limits
+        What is fixed or forbidden in the schedule of the layer.
 
     Raises
     ------
@@ -67,9 +71,10 @@ class PriceList:
         If the data loops are neither those of CONV nor of local-region layers.
     """
 
-    def __init__(self, model: BlockingModel, cost: Cost) -> None:
+    def __init__(self, model: BlockingModel, cost: Cost, limits: LayerLimits = NO_LIMITS) -> None:
         self.model = model
         self.cost = cost
+        self.limits = limits
         self._is_conv = model.related == CONV_RELATED
         if not self._is_conv:
             _check_local_region(model)
@@ -89,10 +94,11 @@ class PriceList:
     def _find(self, lpe: int, top: int, outer: tuple[int, ...]) -> LoopPrices:
         model = self.model
         count = model.nld.loopcnt[lpe]
+        limits = self.limits.loops[lpe]
         if self._is_conv:
-            table = conv_table(count, lpe, top, model.may_pin, outer, partial=model.partial)
+            table = conv_table(count, lpe, top, model.may_pin, outer, limits, partial=model.partial)
         else:
-            table = local_region_table(count, top)
+            table = local_region_table(count, top, limits)
         dce = CATEGORY_OF_LOOP[lpe]
         outermost, gbuf = table.fetch[:, 0], table.fetch[:, 1]
         stored = model.stored(dce, outermost, gbuf)
@@ -119,7 +125,7 @@ class PriceList:
         return energy
 
     def _useless(self, lpe: int, table: LoopTable, stored: Bools, outer: tuple[int, ...]) -> Bools:
-        """Entries that no scheme can have, or that a variant is as good as."""
+        """Entries that no scheme can or may have, or that a variant is as good as."""
         dce = CATEGORY_OF_LOOP[lpe]
         useless = self._alone_too_large(lpe, table)
         if self.model.on_chip[dce]:
@@ -128,7 +134,14 @@ class PriceList:
             roles, _ = roles_of(self.cases(outer), lpe)
             filters = np.array([role.filters for role in roles])[table.role]
             useless |= (filters == STREAMED) & stored
+        if self._holds_data(dce):
+            for own, wanted in self.limits.stored:
+                useless |= (own == dce) & (stored != wanted)
         return useless
+
+    def _holds_data(self, dce: int) -> bool:
+        """Whether there is anything to store: layers of local regions have no filters."""
+        return dce != de.FIL or self._is_conv
 
     def _alone_too_large(self, lpe: int, table: LoopTable) -> Bools:
         """Entries that fit no buffer even where the other loops are trivial."""

@@ -17,6 +17,7 @@ from .blocking_model import BlockingModel
 from .blocking_search import frontier
 from .blocking_space import BlockingSpace
 from .columns import take
+from .layer_limits import NO_LIMITS
 from .loop_blocking import allowed_schemes, solved_points, solves
 from .loop_blocking_space import FREE
 from .loop_prices import PriceList
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from .blocking_search import Points
     from .buf_shr_scheme import BufShrScheme
     from .cost import Cost
+    from .layer_limits import LayerLimits
     from .loop_blocking import Solved
     from .loop_blocking_space import TopLoops
     from .nested_loop_desc import NestedLoopDesc
@@ -54,6 +56,8 @@ class Setting(NamedTuple):
         source region; 0 where all come from there.
     split_times
         Whether the cycles of the memory count besides those in all.
+    limits
+        What is fixed or forbidden in the schedule of the layer.
     """
 
     resource: Resource
@@ -61,6 +65,7 @@ class Setting(NamedTuple):
     options: Option
     near_ifmaps: float = 0
     split_times: bool = False
+    limits: LayerLimits = NO_LIMITS
 
     def model(self, nld: NestedLoopDesc, bufshr: BufShrScheme | None) -> BlockingModel:
         """Make the access model of an array mapping, or of several stacked ones."""
@@ -136,7 +141,8 @@ class MappingSpace:
         return self._known_prices
 
     def _find_prices(self) -> PriceList:
-        return PriceList(self.setting.model(self.nld, self.bufshr), self.setting.cost)
+        setting = self.setting
+        return PriceList(setting.model(self.nld, self.bufshr), setting.cost, setting.limits)
 
     @property
     def model(self) -> BlockingModel:
@@ -247,7 +253,7 @@ def make_mappings(kinds: Sequence[MappingKind], setting: Setting) -> list[Mappin
     for numbers in alike.values():
         descs = [kinds[number].nld for number in numbers]
         model = setting.model(stack(descs), kinds[numbers[0]].bufshr)
-        found = solved_points(model, setting.cost, setting.options)
+        found = solved_points(model, setting.cost, setting.options, setting.limits)
         for number, own in zip(numbers, found, strict=True):
             solutions[number] = own
     return [
@@ -290,6 +296,7 @@ class MappingPool:
         """Give the array mappings of a setting."""
         resource = setting.resource
         common = (
+            setting.limits,
             setting.near_ifmaps,
             resource.no_time_mux,
             resource.proc_region.dim.size(),

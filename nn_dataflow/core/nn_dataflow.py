@@ -13,7 +13,9 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from .blame import blame
 from .certificate import Certificate
+from .constraints import NO_CONSTRAINTS, Constraints
 from .cost import Cost
 from .data_layout import DataLayout
 from .found_schedules import FoundSoFar, best_schemes, value_of
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from .layer import Layer
+    from .layer_space import LayerSpace
     from .option import Option
     from .partition_array import PartitionArray
     from .pipeline_search import Chosen
@@ -64,6 +67,8 @@ class NNDataflow:
     cost : Cost
     map_strategy : type
         Subclass of `MapStrategy`.
+    constraints : Constraints, optional
+        What is fixed or forbidden in the schedules; nothing by default.
 
     Attributes
     ----------
@@ -99,6 +104,7 @@ class NNDataflow:
         resource: Resource,
         cost: Cost,
         map_strategy: type[MapStrategy],
+        constraints: Constraints = NO_CONSTRAINTS,
     ) -> None:
         if not isinstance(network, Network):
             raise TypeError(f"NNDataflow: network must be a Network, got {network!r}")
@@ -114,12 +120,15 @@ class NNDataflow:
             raise TypeError(f"NNDataflow: batch_size must be a whole number, got {batch_size!r}")
         if batch_size < 1:
             raise ValueError(f"NNDataflow: batch_size must be at least 1, got {batch_size!r}")
+        if not isinstance(constraints, Constraints):
+            raise TypeError(f"NNDataflow: constraints must be Constraints, got {constraints!r}")
         _check_counts(network, int(batch_size), resource)
         self.network = network
         self.batch_size = int(batch_size)
         self.resource = resource
         self.cost = cost
         self.map_strategy = map_strategy
+        self.constraints = constraints
         self.effort = SearchEffort()
         self.failure: str | None = None
         self.certificate: Certificate | None = None
@@ -164,17 +173,49 @@ class NNDataflow:
         ValueError
             If the options ask for what this version does not explore.
         """
+        schemes = self._search(options, progress or _no_progress, executor)
+        if not schemes:
+            if self.constraints.rules:
+                self.failure = self._blame(options)
+            sys.stderr.write(f"No valid schedule found for {self.network.net_name}.\n")
+        return schemes, self.cache_stats()
+
+    def _search(
+        self,
+        options: Option,
+        progress: Callable[[int, int, str], None],
+        executor: Executor | None,
+    ) -> list[NNDataflowScheme]:
+        """Find the best schedules, as `schedule_search` does."""
         self.failure = self.certificate = None
         self.seconds = {}
         self.effort = SearchEffort()
         self._so_far = FoundSoFar(options)
-        progress = progress or _no_progress
         order = [name for vertex in schedule_order(self.network) for name in vertex]
         starts = self._input_parts(options)
         pipelined = options.partition_interlayer or options.hw_gbuf_save_writeback
         with self._timed("layers"):
             steps = self._make_steps(order, starts, options, progress)
         workers = Workers(options.nprocesses, executor)
+        schemes = []
+        if self._may_be_alone(steps):
+            schemes = self._one_by_one(steps, starts, options, workers)
+        if pipelined:
+            with workers:
+                schemes = self._with_segments(order, starts, options, schemes, progress, workers)
+        return schemes
+
+    def _may_be_alone(self, steps: list[Step]) -> bool:
+        """Tell whether every layer may have a segment of its own and can be split as it must."""
+        return len(steps) == len(self.network) and all(
+            self.constraints.allow(((name,),)) for name in self.network
+        )
+
+    def _one_by_one(
+        self, steps: list[Step], starts: PartitionArray, options: Option, workers: Workers
+    ) -> list[NNDataflowScheme]:
+        """Find the best schedules whose segments all have one layer."""
+        pipelined = options.partition_interlayer or options.hw_gbuf_save_writeback
         with workers, self._timed("network"):
             search = NetworkSearch(steps, len(starts), options.opt_goal, options.ntops, workers)
             self._so_far.add(
@@ -192,13 +233,25 @@ class NNDataflow:
         self._certify(search, schemes, options)
         sizes = [log10_count([step.space.num_schedules()]) for step in steps]
         alone = [(number, number + 1, size) for number, size in enumerate(sizes)]
-        self.log10_space = log10_schedules(len(starts), alone, len(order))
-        if pipelined:
-            with workers:
-                schemes = self._with_segments(order, starts, options, schemes, progress, workers)
-        if not schemes:
-            sys.stderr.write(f"No valid schedule found for {self.network.net_name}.\n")
-        return schemes, self.cache_stats()
+        self.log10_space = log10_schedules(len(starts), alone, len(steps))
+        return schemes
+
+    def _blame(self, options: Option) -> str:
+        """Say which constraints leave no schedule."""
+        options = options._replace(ntops=1, nprocesses=1, verbose=False)
+        resource = self._layer_resource()
+
+        def space(name: str, constraints: Constraints) -> LayerSpace:
+            limits = constraints.limits(name)
+            return self.layer_sched_dict[name].space(resource, options, limits=limits)
+
+        def search(constraints: Constraints) -> bool:
+            given = (self.network, self.batch_size, self.resource, self.cost, self.map_strategy)
+            other = NNDataflow(*given, constraints)
+            return bool(other._search(options, _no_progress, None))
+
+        pipelined = options.partition_interlayer or options.hw_gbuf_save_writeback
+        return blame(self.constraints, self.network, space, search if pipelined else None)
 
     def cache_stats(self) -> tuple[int, int]:
         """How often the search of an array mapping was reused, and how often it was done."""
@@ -228,6 +281,8 @@ class NNDataflow:
         order = [name for vertex in schedule_order(self.network) for name in vertex]
         starts = self._input_parts(options)
         steps = self._make_steps(order, starts, options, _no_progress)
+        if not self._may_be_alone(steps):
+            return []
         with Workers(1) as workers:
             search = NetworkSearch(steps, len(starts), options.opt_goal, options.ntops, workers)
             traces = search.beam()
@@ -252,7 +307,10 @@ class NNDataflow:
         options: Option,
         progress: Callable[[int, int, str], None],
     ) -> list[Step]:
-        """Look at the space of every layer, and find what it costs from where its data can be."""
+        """Look at the space of every layer, and find what it costs from where its data can be.
+
+        The steps end before a layer that cannot be split as it must.
+        """
         network, resource = self.network, self._layer_resource()
         outside = [None, *network.ext_layers()]
         sources = {
@@ -263,7 +321,10 @@ class NNDataflow:
         known: dict[object, Step] = {}
         for number, name in enumerate(order):
             with _named_failure(name):
-                space = self.layer_sched_dict[name].space(resource, options)
+                limits = self.constraints.limits(name)
+                space = self.layer_sched_dict[name].space(resource, options, limits=limits)
+                if not len(space.parts):
+                    return steps
                 _, places = space.ofmap_places()
             producers = [sources[prev] for prev in network.prevs(name)]
             sources[name] = Source(network[name], resource.dst_data_region, places, number + 1)
@@ -302,10 +363,13 @@ class NNDataflow:
             self.map_strategy,
             starts,
             goal,
+            self.constraints,
         )
         with self._timed("segments"):
             edges = builder.place(pipeline.gen_segment(options), order, progress)
             self.log10_space = _log10_segments(edges, len(starts), len(order))
+        if not edges:
+            return []
         search = PipelineSearch(
             edges,
             len(order),

@@ -16,6 +16,7 @@ from . import loop_enum as le
 from .cost import Cost
 from .data_layout import DataLayout
 from .layer import Layer
+from .layer_limits import NO_LIMITS, LayerLimits
 from .layer_space import LayerSpace
 from .loop_blocking import gen_loopblocking
 from .loop_blocking_scheme import LoopBlockingScheme
@@ -76,9 +77,15 @@ class Scheduling:
         self.map_strategy_class = map_strategy_class
         self._spaces: dict[tuple[Setting, TopLoops], LayerSpace] = {}
 
-    def space(self, resource: Resource, options: Option, tops: TopLoops = FREE) -> LayerSpace:
-        """All schedules of the layer on a machine, looked at once and kept."""
-        setting = Setting(resource, self.cost, options)
+    def space(
+        self,
+        resource: Resource,
+        options: Option,
+        tops: TopLoops = FREE,
+        limits: LayerLimits = NO_LIMITS,
+    ) -> LayerSpace:
+        """All schedules of the layer on a machine, within limits, looked at once and kept."""
+        setting = Setting(resource, self.cost, options, limits=limits)
         key = (setting, tops)
         if key not in self._spaces:
             self._spaces[key] = LayerSpace(

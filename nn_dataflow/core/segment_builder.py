@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from .constraint_grid import ConstraintGrid
+from .constraints import NO_CONSTRAINTS
 from .layer import ConvLayer
+from .layer_limits import NO_LIMITS
 from .layer_space import LayerSpace
 from .mapping_space import MappingPool, Setting
 from .network_step import PlaceHops, Source, Step
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from .constraints import Constraints
     from .cost import Cost
     from .layer import Layer
     from .layer_space import HopCosts
@@ -78,6 +81,8 @@ class SegmentBuilder:
         Places of the input of the network.
     goal
         The goal as far as segments matter.
+    constraints
+        What is fixed or forbidden in schedules.
     """
 
     def __init__(
@@ -90,6 +95,7 @@ class SegmentBuilder:
         map_strategy: type[MapStrategy],
         starts: PartitionArray,
         goal: SegmentGoal,
+        constraints: Constraints = NO_CONSTRAINTS,
     ) -> None:
         self.network = network
         self.batch_size = batch_size
@@ -100,6 +106,7 @@ class SegmentBuilder:
         self.map_strategy = map_strategy
         self.starts = starts
         self.goal = goal
+        self.constraints = constraints
         self.pool = MappingPool()
         self.no_hops = is_single_place(resource)
         self._spaces: dict[object, LayerSpace] = {}
@@ -115,7 +122,7 @@ class SegmentBuilder:
         progress: Callable[[int, int, str], None],
     ) -> list[Placed]:
         """Make the spaces of all segments; `progress` is told of each."""
-        segments = list(segments)
+        segments = self._allowed(segments)
         position = {name: number for number, name in enumerate(order)}
         for number, segment in enumerate(segments):
             progress(number, len(segments), "segments")
@@ -124,6 +131,19 @@ class SegmentBuilder:
                 if link.memory_destination:
                     self._places_of(link.layer).add(space.parts)
         return [self._placed(segment, position) for segment in segments]
+
+    def _allowed(self, segments: Iterable[PipelineSegment]) -> list[PipelineSegment]:
+        """The segments that may be, and whose layers can be split over their nodes as they must."""
+        return [
+            segment
+            for segment in segments
+            if self.constraints.allow(segment.seg)
+            and all(
+                len(self._space(link, resource, segment).parts)
+                for link, resource in _layers(segment)
+                if self.constraints.limits(link.layer) != NO_LIMITS
+            )
+        ]
 
     @property
     def layer_spaces(self) -> list[LayerSpace]:
@@ -140,9 +160,10 @@ class SegmentBuilder:
     def _space(self, link: LayerLinks, resource: Resource, segment: PipelineSegment) -> LayerSpace:
         """Space of a layer on its nodes, made once."""
         near = near_ifmaps(link, {name for group in segment.seg for name in group}, self.network)
-        key = (self.network[link.layer], resource, near)
+        limits = self.constraints.limits(link.layer)
+        key = (self.network[link.layer], resource, near, limits)
         if key not in self._spaces:
-            setting = Setting(resource, self.cost, self.options, near, split_times=True)
+            setting = Setting(resource, self.cost, self.options, near, True, limits)
             self._spaces[key] = LayerSpace(
                 key[0], self.batch_size, setting, self.map_strategy, pool=self.pool
             )
@@ -175,7 +196,13 @@ class SegmentBuilder:
             )
         key = (
             tuple(
-                (self.network[link.layer], resource, link[1:], feed)
+                (
+                    self.network[link.layer],
+                    self.constraints.limits(link.layer),
+                    resource,
+                    link[1:],
+                    feed,
+                )
                 for (link, resource), feed in zip(_layers(segment), feeds, strict=True)
             ),
             tuple(map(len, segment.seg)),
