@@ -104,20 +104,22 @@ class OrderLimits(NamedTuple):
         >>> limits.allow(np.array(factors), np.array([[[2, 1, 0], [0, 1, 2]]])).tolist()
         [False]
         """
-        keep: Bools = np.ones(len(bl_ts), dtype=bool)
+        against = [np.zeros(len(bl_ts), dtype=bool)]
         for level, loops in self.pinned:
-            for outer, inner in combinations(loops, 2):
-                keep &= ~self._nested(bl_ts, bl_ords, level, (inner, outer))
+            against += (
+                self._nested(bl_ts, bl_ords, level, (inner, outer))
+                for outer, inner in combinations(loops, 2)
+            )
         for pattern in self.forbidden:
             nests = [self._nested(bl_ts, bl_ords, level, loops) for level, loops in pattern]
-            match: Bools = np.array(nests).all(axis=0)
-            keep &= ~match
-        return keep
+            against.append(np.logical_and.reduce(nests))
+        allowed: Bools = ~np.logical_or.reduce(against)
+        return allowed
 
     @staticmethod
     def _nested(bl_ts: Ints, bl_ords: Ints, level: int, loops: Sequence[int]) -> Bools:
         """Tell where loops make more than one trip each and stand in an order, outermost first."""
-        nested: Bools = (bl_ts[:, level, list(loops)] > 1).all(axis=1)
+        nested: Bools = np.logical_and.reduce(bl_ts[:, level, list(loops)] > 1, axis=1)
         for outer, inner in pairwise(loops):
             nested &= bl_ords[:, level, outer] > bl_ords[:, level, inner]
         return nested

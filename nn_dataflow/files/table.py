@@ -28,7 +28,7 @@ class Node(Protocol):
 
     @property
     def line(self) -> int:
-        """Line at which it begins, from 1."""
+        """Line at which it begins, from 1; 0 if it is in no file."""
 
     @property
     def text(self) -> str:
@@ -70,6 +70,9 @@ class Table:
     def __contains__(self, key: str) -> bool:
         return key in self._values
 
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
     def keys(self) -> Iterator[str]:
         """Names of the values, in the order of the file."""
         return iter(self._values)
@@ -79,7 +82,8 @@ class Table:
         line, name = self.line, ""
         if key is not None and key in self._lines:
             line, name = self._lines[key], f"{key}: "
-        raise InputError(f"{self.path}:{line}: {name}{wrong}")
+        where = f"{self.path}:{line}" if line else self.path
+        raise InputError(f"{where}: {name}{wrong}")
 
     def check_keys(self, known: Collection[str]) -> None:
         """Refuse an unknown key that is nearly a known one; others are ignored."""
@@ -114,6 +118,10 @@ class Table:
         if node.kind != LIST or not all(x.kind == MAPPING for x in node.items()):
             self.refuse(key, "must be a list of mappings")
         return [Table(self.path, item, key) for item in node.items()]
+
+    def one_or_more_tables(self, key: str) -> list[Table]:
+        """Return a mapping as a list of one, or a list of mappings."""
+        return [self.table(key)] if self.is_table(key) else self.tables(key)
 
     def text(self, key: str, default: str | None = None) -> str:
         """Return a text; a missing one is refused unless there is a default."""
@@ -154,6 +162,34 @@ class Table:
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
             self.refuse(key, f"must be a positive integer, got {self._values[key].text!r}")
         return value
+
+    def one_or_more_wholes(self, key: str) -> tuple[int, ...]:
+        """Return a positive integer as a tuple of one, or a list of them."""
+        node = self._node(key, "a positive integer, or a list of them")
+        items = node.items() if node.kind == LIST else [node]
+        for item in items or [node]:
+            value = item.value() if item.kind == SCALAR else None
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                got = f", got {item.text!r}" if item.kind == SCALAR else ""
+                self.refuse(key, f"must be a positive integer, or a list of them{got}")
+        return tuple(item.value() for item in items)
+
+    def lists(self, key: str) -> list[Any]:
+        """Return a list of texts and such lists."""
+
+        def plain(node: Node) -> Any:
+            if node.kind == MAPPING:
+                self.refuse(key, "must be lists of names")
+            return node.text if node.kind == SCALAR else [*map(plain, node.items())]
+
+        node = self._node(key, "lists of names")
+        if node.kind != LIST:
+            self.refuse(key, "must be a list")
+        return [*map(plain, node.items())]
+
+    def values(self) -> dict[str, Any]:
+        """Return all that is inside, as values of Python."""
+        return {key: _plain(node) for key, node in self._values.items()}
 
     def count(self, key: str, most: int) -> int:
         """Return an integer from 0 to ``most``, which is the default."""
@@ -202,6 +238,12 @@ class Table:
         if key not in self._values:
             self.refuse(None, f"{self.what}: {key} is missing, must be {wanted}")
         return self._values[key]
+
+
+def _plain(node: Node) -> Any:
+    if node.kind == MAPPING:
+        return {key: _plain(value) for key, _, value in node.entries()}
+    return [*map(_plain, node.items())] if node.kind == LIST else node.value()
 
 
 class Document(Table):
