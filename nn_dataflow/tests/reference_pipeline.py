@@ -103,6 +103,7 @@ def blocked(
     options: Any,
     near_ifmaps: float,
     groups: Any,
+    allows: Any = None,
     *,
     distinct: bool,
 ) -> tuple[Blocked, ...]:
@@ -118,6 +119,8 @@ def blocked(
             nld, bl_ts, bl_ords, resource, options, groups=sizes, near_ifmaps=near_ifmaps
         )
         for result in results[:1] if distinct else results:
+            if allows is not None and not allows.scheme(nld, bl_ts, bl_ords, result["stored"]):
+                continue
             moved = 0.0
             if groups and options.hw_gbuf_sharing:
                 moved = sharing.noc_access(
@@ -200,6 +203,8 @@ class PipelineOracle:
         Whether to leave out schemes if another one of the same array mapping and constraint is as
         good in energy, time and time of the memory: those that only help to keep to a limit of the
         overhead, since the layer would take longer by itself.
+    allows, allows_segment
+        Tell of some layers by name what of their schedules counts, and which segments do.
     max_states
         How many partial schedules may be looked at before `TooManyError`.
     """
@@ -216,6 +221,8 @@ class PipelineOracle:
         distinct: bool = False,
         unbeaten: bool = False,
         max_states: float = math.inf,
+        allows: Any = None,
+        allows_segment: Any = None,
     ) -> None:
         self.network = network
         self.batch_size = batch_size
@@ -229,7 +236,12 @@ class PipelineOracle:
         self.num_states = 0
         pipeline = InterLayerPipeline(network, batch_size, resource)
         self.names = pipeline.ordered_layer_list()
-        self.segments = list(pipeline.gen_segment(options))
+        self.allows = allows or {}
+        self.segments = [
+            segment
+            for segment in pipeline.gen_segment(options)
+            if allows_segment is None or allows_segment(segment.seg)
+        ]
         self._schedules: dict[Any, Any] = {}
         self._of_parts: dict[Any, Any] = {}
         self._outcomes: dict[Any, Any] = {}
@@ -255,7 +267,7 @@ class PipelineOracle:
         prefixes[0][0, key] = (0.0,)
         layouts[0, key] = start
         for position, name in enumerate(self.names):
-            for segment in by_begin[name]:
+            for segment in by_begin.get(name, ()):
                 end = position + sum(map(len, segment.seg))
                 whole = end - position == len(self.names)
                 for (time, key), costs in prefixes[position].items():
@@ -403,12 +415,16 @@ class PipelineOracle:
         key = (name, resource, near, constraint, tuple(map(rs.placement, sources)))
         if key not in self._schedules:
             found: dict[Any, tuple[DataLayout, Costs]] = {}
-            layer = self.network[name]
+            layer, allows = self.network[name], self.allows.get(name)
             for part in rs.partitions(layer, self.batch_size, resource.proc_region, self.options):
+                if allows is not None and not allows.part(part):
+                    continue
                 layout = rs.fmap_layout(layer, self.batch_size, resource.dst_data_region, part)
                 for one, cost in self._allowed(
                     constraint,
-                    self._of_part(layer, resource, near, part, DataLayout.concat(*sources), layout),
+                    self._of_part(
+                        (layer, allows), resource, near, part, DataLayout.concat(*sources), layout
+                    ),
                 ):
                     merged = one.timed, rs.placement(layout)
                     known = found[merged][1] if merged in found else ()
@@ -441,10 +457,11 @@ class PipelineOracle:
                 yield one, costs
 
     def _of_part(
-        self, layer: Any, resource: Any, near: float, part: Any, source: Any, layout: Any
+        self, of: Any, resource: Any, near: float, part: Any, source: Any, layout: Any
     ) -> dict[Scheme, Costs]:
-        """Schemes of a partition, and their energies."""
-        key = (layer, resource, near, part, rs.placement(source), rs.placement(layout))
+        """Schemes of a partition of a layer, and what of them counts, with their energies."""
+        layer, allows = of
+        key = (of, resource, near, part, rs.placement(source), rs.placement(layout))
         if key in self._of_parts:
             return self._of_parts[key]
         region = resource.proc_region
@@ -467,7 +484,7 @@ class PipelineOracle:
         found: dict[Scheme, Costs] = {}
         for number, nld in enumerate(mapping.gen_nested_loop_desc()):
             for one in blocked(
-                nld, resource, self.cost, self.options, near, groups, distinct=self.distinct
+                nld, resource, self.cost, self.options, near, groups, allows, distinct=self.distinct
             ):
                 moved = sum(h * f for h, f in zip(hops, one.fetch, strict=True)) + one.moved
                 groups_of = group_counts(one.top, one.nest, nld.loopcnt)

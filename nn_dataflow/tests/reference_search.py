@@ -76,7 +76,12 @@ def distinct_partitions(parts: list[Any]) -> list[Any]:
 
 @functools.lru_cache(maxsize=1024)
 def blocking_schemes(
-    nld: Any, resource: Any, options: Any, constraint: Any = None, groups: Any = None
+    nld: Any,
+    resource: Any,
+    options: Any,
+    constraint: Any = None,
+    groups: Any = None,
+    allows: Any = None,
 ) -> list[tuple[Any, Any, Any, float]]:
     """All valid (bl_ts, bl_ords, result, noc) that no equivalent scheme stands for.
 
@@ -84,18 +89,22 @@ def blocking_schemes(
 
     The orders of local-region layers make no difference (S6), so the first stands for all. Under a
     constraint those of CONV may (S2). Where filters could be pinned but also bypass, both ways to
-    run a scheme are listed.
+    run a scheme are listed. With `allows`, only what it allows, but no scheme stands for another.
     """
     found = []
     partial = options.sw_imperfect
     for bl_ts, bl_ords in ref.gen_candidates(nld, constraint, partial=partial):
-        if ref.is_conv(nld):
+        if allows is not None:
+            skipped = not is_plain(bl_ts, bl_ords)
+        elif ref.is_conv(nld):
             skipped = constraint is None and ref.skip_conv(bl_ts, bl_ords)
         else:
             skipped = bl_ords != ((0, 1, 2), (0, 1, 2))
         if not skipped:
             sizes = tuple(group.size for group in groups) if groups else ref.ONE_GROUP
             for result in ref.variants(nld, bl_ts, bl_ords, resource, options, groups=sizes):
+                if allows is not None and not allows.scheme(nld, bl_ts, bl_ords, result["stored"]):
+                    continue
                 moved = 0.0
                 if groups and options.hw_gbuf_sharing:
                     moved = sharing.noc_access(
@@ -103,6 +112,16 @@ def blocking_schemes(
                     )
                 found.append((bl_ts, bl_ords, result, moved))
     return found
+
+
+def is_plain(bl_ts: Any, bl_ords: Any) -> bool:
+    """Whether loops of one trip are innermost, by index, as holds for one of equal nests."""
+    return all(
+        [*loops] == sorted(loops, key=lambda lpe, o=order: o[lpe])
+        and all(order[lpe] == place for place, lpe in enumerate(loops))
+        for factors, order in zip(bl_ts, bl_ords, strict=False)
+        for loops in [[lpe for lpe in ref.LOOPS if factors[lpe] == 1]]
+    )
 
 
 def layer_schedules(
@@ -114,6 +133,7 @@ def layer_schedules(
     strategy: Any,
     ifmap_layout: DataLayout,
     constraint: Any = None,
+    allows: Any = None,
 ) -> list[Schedule]:
     """All schedules of a layer for given places of its ifmaps, in candidate order."""
     region = resource.proc_region
@@ -122,6 +142,8 @@ def layer_schedules(
     groups = None
     found = []
     for part in partitions(layer, batch_size, region, options):
+        if allows is not None and not allows.part(part):
+            continue
         node_layer, node_batch, occupancy = part.part_layer(layer, batch_size)
         layout = fmap_layout(layer, batch_size, resource.dst_data_region, part)
         hops = unit_nhops_to_proc_region(
@@ -133,7 +155,7 @@ def layer_schedules(
         mapping = strategy(node_layer, node_batch, occupancy, resource.dim_array)
         for nld in mapping.gen_nested_loop_desc():
             for bl_ts, bl_ords, result, moved in blocking_schemes(
-                nld, resource, options, constraint, groups
+                nld, resource, options, constraint, groups, allows
             ):
                 total = (
                     cost.mac_op * result["ops"]
@@ -200,15 +222,24 @@ def placement(layout: DataLayout) -> frozenset[Any]:
 class NetworkOracle:
     """All schedules of a network, by walking all prefixes.
 
-    Schedules of a layer are found once for each set of places of its producers.
+    Schedules of a layer are found once for each set of places of its producers. `allows` tells of
+    some layers by name what of their schedules counts.
     """
 
     def __init__(
-        self, network: Any, batch_size: int, resource: Any, cost: Any, options: Any, strategy: Any
+        self,
+        network: Any,
+        batch_size: int,
+        resource: Any,
+        cost: Any,
+        options: Any,
+        strategy: Any,
+        allows: Any = None,
     ) -> None:
         self.network = network
         self.args = (batch_size, resource._replace(no_time_mux=len(network) == 1), cost, options)
         self.strategy = strategy
+        self.allows = allows or {}
         self.starts = start_layouts(network, *self.args[:2], options)
         self.names = list(itertools.chain.from_iterable(schedule_order(network)))
         self._known: dict[Any, Any] = {}
@@ -228,6 +259,7 @@ class NetworkOracle:
                 options,
                 self.strategy,
                 DataLayout.concat(*producers),
+                allows=self.allows.get(name),
             ):
                 place = by_place.setdefault(placement(found.layout), (found.layout, []))
                 place[1].append((found.cost, found.time))
