@@ -17,6 +17,7 @@ from nn_dataflow.constraints.constraint_file import constraints
 from nn_dataflow.core.blocking_model import BlockingModel
 from nn_dataflow.core.blocking_search import frontier
 from nn_dataflow.core.blocking_space import BlockingSpace
+from nn_dataflow.core.inter_layer_pipeline import InterLayerPipeline
 from nn_dataflow.core.layer import ConvLayer, InputLayer, LocalRegionLayer
 from nn_dataflow.core.loop_prices import PriceList
 from nn_dataflow.core.network import Network
@@ -24,6 +25,7 @@ from nn_dataflow.core.nn_dataflow import NNDataflow
 from nn_dataflow.core.option import Option
 from nn_dataflow.core.search_effort import SearchEffort
 from nn_dataflow.tests import reference_blocking as ref
+from nn_dataflow.tests import reference_pipeline as rp
 from nn_dataflow.tests import reference_search as rs
 from nn_dataflow.tests.core import test_blocking_search as blocking
 from nn_dataflow.tests.core import test_network_search as alone
@@ -105,6 +107,34 @@ def test_best_loop_blocking_that_is_allowed(goal, data):
         assert rs.close(best, expected)
 
 
+@given(st.data())
+@settings(max_examples=80, deadline=None)
+def test_every_scheme_can_be_asked_for(data):
+    """Also one that the search leaves out otherwise, since an equivalent one stands for it."""
+    case = data.draw(blocking.searches(conv=True, max_candidates=36 * 60))
+    nld, resource, options, cost, tops = case
+    schemes = schemes_of(case)
+    assume(schemes)
+    bl_ts, bl_ords, result = data.draw(st.sampled_from(schemes))
+    levels = list(zip(("dram", "gbuf", "regf"), bl_ts, strict=True))
+    fields = {
+        "blocking": {name: dict(zip("IOB", factors, strict=True)) for name, factors in levels},
+        "order": {
+            name: sorted("IOB", key=lambda loop, o=order: -o["IOB".index(loop)])
+            for (name, _), order in zip(levels, bl_ords, strict=False)
+        },
+    }
+    model = BlockingModel(nld, resource, options)
+    space = BlockingSpace(PriceList(model, cost, limits_of(fields)), tops)
+    points = frontier(space, (0, 0, 0), "e", 1, SearchEffort())
+    assert points.bl_ts.tolist() == [list(map(list, bl_ts))]
+    assert blocking.outline(bl_ts, points.bl_ords[0].tolist()) == blocking.outline(bl_ts, bl_ords)
+    ways = [one for *scheme, one in schemes if scheme == [bl_ts, bl_ords]]
+    energy = [ref.access_cost(one, cost) + cost.idl_unit * one["time"] for one in ways]
+    assert result in ways
+    assert points.cost[0] + cost.idl_unit * points.time[0] == pytest.approx(min(energy), rel=1e-9)
+
+
 # Networks.
 
 
@@ -179,3 +209,54 @@ def test_best_network_that_is_allowed(goal, case, data):
     found, dataflow = searched(case, values)
     assert_is_best(goal, rs.best_values(goal, *oracle.values(), 1), found, dataflow)
     assert_allowed(network, values, found)
+
+
+# Segments.
+
+
+@st.composite
+def segment_rules(draw, segments):
+    """Rules about layers of a segment or two."""
+    rules = {}
+    for kind in draw(
+        st.lists(st.sampled_from(("together", "exactly", "alone", "apart")), max_size=2)
+    ):
+        groups = draw(st.sampled_from(segments))
+        names = [name for group in groups for name in group]
+        if kind == "alone":
+            rules[kind] = [draw(st.sampled_from(names))]
+        elif kind == "exactly":
+            rules[kind] = [[list(group) for group in groups]]
+        elif len(names) > 1:
+            chosen = st.lists(st.sampled_from(names), min_size=2, max_size=3, unique=True)
+            rules[kind] = [draw(chosen)]
+    return rules
+
+
+@pytest.mark.parametrize("goal", GOALS)
+@given(piped.searches(), st.data())
+@settings(max_examples=20, deadline=None)
+def test_best_segments_that_are_allowed(goal, case, data):
+    case = piped.with_options(case, opt_goal=goal)
+    network, batch, resource, _, options, _ = case
+    free = piped.searched(piped.with_options(case, opt_goal="d", ntops=3))
+    values = {}
+    if free and data.draw(st.booleans()) and not options.hw_gbuf_sharing:
+        values = around(data, free, list(network))
+    pipeline = InterLayerPipeline(network, batch, resource)
+    segments = sorted((segment.seg for segment in pipeline.gen_segment(options)), key=len)
+    values["segments"] = data.draw(segment_rules(segments))
+    expected = rp.best_values(
+        goal,
+        piped.all_values(
+            case,
+            allows=wanted(network, values),
+            allows_segment=lambda seg: allows_segment(values, seg),
+        ),
+        1,
+    )
+    found, dataflow = searched(case, values)
+    assert_is_best(goal, expected, found, dataflow)
+    assert_allowed(network, values, found)
+    for scheme in found:
+        assert all(allows_segment(values, seg) for seg in piped.segments_of(scheme))
