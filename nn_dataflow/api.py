@@ -8,8 +8,10 @@ runs the search: what is refused there is refused here in the same words.
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from .core.constraints import Constraints
 from .core.cost import Cost
 from .core.network import Network
 from .core.resource import Resource
@@ -52,6 +54,7 @@ def search(
     hop_cost: float | None = None,
     unit_idle_cost: float | None = None,
     disable_bypass: str | Iterable[str] = "",
+    constraints: Name | Mapping[str, Any] | Constraints | None = None,
     solve_loopblocking: bool = False,
     imperfect: bool = False,
     hybrid_partition: bool = False,
@@ -79,6 +82,8 @@ def search(
     arch : str, path, Machine or (Resource, Cost), optional
         A preset or a file, which the options of the machine override, or a machine of the model, on
         which only the size of a word can be told besides (16 bits by default).
+    constraints : path, mapping or Constraints, optional
+        A file of constraints, or what it would say (docs/constraints.md).
     **options
         As of ``nn_dataflow_search``, with underscores (docs/model/search.md section 7); what is
         None has the default of the command line. Sizes are in bytes, widths in bits.
@@ -110,6 +115,11 @@ def search(
     options = dict(locals())
     net = options.pop("net")
     arch = options.pop("arch")
+    wanted = options.pop("constraints")
+    if isinstance(wanted, (str, os.PathLike)):
+        options["constraints"], wanted = _path(wanted), None
+    elif not (wanted is None or isinstance(wanted, (Mapping, Constraints))):
+        raise InputError(f"--constraints: must be a file or a mapping, got {wanted!r}")
     try:
         network, name = (net, net.net_name) if isinstance(net, Network) else (None, _path(net))
         machine = None if arch is None else _machine(arch, options)
@@ -117,7 +127,7 @@ def search(
         if arch is not None and machine is None:
             words.append(f"--arch={_path(arch)}")
         arguments = parse_arguments([*words, "--", name])
-        problem = tool.describe(arguments, network, machine)
+        problem = tool.describe(arguments, network, machine, wanted)
         found = tool.search(arguments, problem)
     except Refused as error:
         raise InputError(str(error)) from error

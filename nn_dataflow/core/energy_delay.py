@@ -117,7 +117,7 @@ class EnergyDelaySearch:
         Parameters
         ----------
         dataflow
-            The network, batch size, machine, costs and mapping strategy.
+            The network, batch size, machine, costs, mapping strategy and constraints.
         options
             Options of the search; `opt_goal` and `ntops` do not matter.
         max_corners, progress
@@ -134,6 +134,7 @@ class EnergyDelaySearch:
                 dataflow.resource,
                 cost._replace(idl_unit=cost.idl_unit + worth),
                 dataflow.map_strategy,
+                dataflow.constraints,
             )
             schemes, _ = dearer.schedule_search(
                 options._replace(opt_goal=goal, ntops=1), executor=executor

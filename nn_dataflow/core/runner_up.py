@@ -15,6 +15,7 @@ import numpy as np
 
 from . import data_category_enum as de
 from .columns import take
+from .layer_limits import NO_LIMITS
 from .layer_space import LayerSpace, Others
 from .mapping_space import MappingPool, MappingSpace, Setting
 from .partition_array import PartitionArray
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
     from .blocking_search import Points
     from .cost import Cost
+    from .layer_limits import LayerLimits
     from .loop_blocking_space import TopLoops
     from .map_strategy import MapStrategy
     from .network import Network
@@ -100,6 +102,7 @@ def runners_up(
     map_strategy: type[MapStrategy],
     schedule: NNDataflowScheme,
     name: str,
+    limits: LayerLimits = NO_LIMITS,
 ) -> RunnersUp:
     """Find what comes next after the schedule of a layer in a network's schedule.
 
@@ -111,15 +114,24 @@ def runners_up(
         The schedule of the network, made for this machine.
     name
         The layer.
+    limits
+        What is fixed or forbidden in its schedule.
     """
     evaluator = ScheduleEvaluator(network, batch_size, resource, cost, options, map_strategy)
-    return _Search(evaluator, schedule, name).run()
+    return _Search(evaluator, schedule, name, limits).run()
 
 
 class _Search:
     """The search for what comes next after the schedule of a layer."""
 
-    def __init__(self, evaluator: ScheduleEvaluator, schedule: NNDataflowScheme, name: str) -> None:
+    def __init__(
+        self,
+        evaluator: ScheduleEvaluator,
+        schedule: NNDataflowScheme,
+        name: str,
+        limits: LayerLimits,
+    ) -> None:
+        self.limits = limits
         self.evaluator = evaluator
         self.schedule = schedule
         self.name = name
@@ -159,10 +171,11 @@ class _Search:
         resource = self.segment.resource(self.name)
         options = options._replace(ntops=1)
         if self.is_alone:
-            return Setting(resource, evaluator.cost, options)
+            return Setting(resource, evaluator.cost, options, limits=self.limits)
         near = self.segment.near_ifmaps(self.name)
         cost = evaluator.cost._replace(idl_unit=0)
-        return Setting(resource, cost, options._replace(opt_goal="ed"), near, split_times=True)
+        options = options._replace(opt_goal="ed")
+        return Setting(resource, cost, options, near, split_times=True, limits=self.limits)
 
     def others(self, space: LayerSpace) -> tuple[Floats, float]:
         """Energy of all other layers for each partition of the layer, and their time."""

@@ -130,7 +130,9 @@ class SegmentBuilder:
                 space = self._space(link, resource, segment)
                 if link.memory_destination:
                     self._places_of(link.layer).add(space.parts)
-        return [self._placed(segment, position) for segment in segments]
+        return [
+            self._placed(segment, position) for segment in segments if self._has_sources(segment)
+        ]
 
     def _allowed(self, segments: Iterable[PipelineSegment]) -> list[PipelineSegment]:
         """The segments that may be, and whose layers can be split over their nodes as they must."""
@@ -144,6 +146,16 @@ class SegmentBuilder:
                 if self.constraints.limits(link.layer) != NO_LIMITS
             )
         ]
+
+    def _has_sources(self, segment: PipelineSegment) -> bool:
+        """Tell whether some segment writes to memory what this one reads from there."""
+        inside = {name for group in segment.seg for name in group}
+        outside = {None, *self.network.ext_layers()}
+        return all(
+            prev in inside or prev in outside or self._layer_of(prev) in self._memory
+            for name in inside
+            for prev in self.network.prevs(name)
+        )
 
     @property
     def layer_spaces(self) -> list[LayerSpace]:

@@ -12,6 +12,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
+from nn_dataflow.constraints.constraint_file import constraints
 from nn_dataflow.core.map_strategy import MapStrategyEyeriss
 from nn_dataflow.core.schedule_plan import CapacityError, ScheduleEvaluator
 from nn_dataflow.errors import InputError, MissingExtraError
@@ -127,7 +128,13 @@ def evaluated(path: str, stored: StoredResult, arch: str | None, net: str | None
         raise NoDataflow(f"{path} does not fit {arch or 'its machine'}: {error}") from error
     except ValueError as error:
         raise Refused(f"{path}: {error}") from error
-    problem = Problem(net or stored.net, stored.batch, network, machine, stored.options)
+    try:
+        wanted = constraints(stored.constraints, network, stored.options)
+    except InputError as error:
+        raise Refused(f"{path}: {error}") from error
+    problem = Problem(
+        net or stored.net, stored.batch, network, machine, stored.options, constraints=wanted
+    )
     return SearchResult(problem, [scheme], (0, 0), time.perf_counter() - begin, {}, None, {})
 
 

@@ -22,10 +22,12 @@ if not __package__:
 from nn_dataflow.tools.argument_checks import Refused
 from nn_dataflow.tools.exit_status import OK, Interrupted, NoDataflow, give_up
 from nn_dataflow.tools.search_arguments import PROG, parse_arguments
+from nn_dataflow.tools.search_options import CONSTRAINTS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    from nn_dataflow.core.constraints import Constraints
     from nn_dataflow.core.energy_delay import EnergyDelayCurve
     from nn_dataflow.core.network import Network
     from nn_dataflow.core.nn_dataflow import NNDataflow
@@ -108,7 +110,10 @@ def run(arguments: Arguments) -> None:
 
 
 def describe(
-    arguments: Arguments, network: Network | None = None, machine: Machine | None = None
+    arguments: Arguments,
+    network: Network | None = None,
+    machine: Machine | None = None,
+    constraints: Mapping[str, Any] | Constraints | None = None,
 ) -> Problem:
     """Return the search that the arguments ask for, in words and cycles.
 
@@ -116,13 +121,14 @@ def describe(
     ----------
     arguments
         What is asked for.
-    network, machine
+    network, machine, constraints
         In the place of those that the arguments name.
 
     Raises
     ------
     Refused
-        If there is no such network, or the hardware or the options make no sense together.
+        If there is no such network, or the hardware, the options or the constraints make no sense
+        together.
     """
     from nn_dataflow.core.option import Option  # noqa: PLC0415
     from nn_dataflow.nns import import_network  # noqa: PLC0415
@@ -159,7 +165,21 @@ def describe(
         )
     except (ImportError, ValueError) as error:
         raise Refused(error) from error
-    return Problem(arguments.net, arguments.batch, network, machine, options, given)
+    wanted = _constraints(constraints or arguments.constraints, network, options)
+    return Problem(arguments.net, arguments.batch, network, machine, options, given, wanted)
+
+
+def _constraints(
+    given: str | Mapping[str, Any] | Constraints | None, network: Network, options: Option
+) -> Constraints:
+    """Return what is fixed or forbidden in the schedules of a network."""
+    from nn_dataflow.constraints.constraint_file import constraints  # noqa: PLC0415
+    from nn_dataflow.errors import InputError, MissingExtraError  # noqa: PLC0415
+
+    try:
+        return constraints(given, network, options)
+    except (InputError, MissingExtraError) as error:
+        raise Refused(f"{CONSTRAINTS}: {error}") from error
 
 
 def search(arguments: Arguments, problem: Problem) -> SearchResult:
@@ -184,7 +204,12 @@ def search(arguments: Arguments, problem: Problem) -> SearchResult:
     progress = ProgressLine(arguments.net)
     try:
         nnd = NNDataflow(
-            problem.network, problem.batch, machine.resource, machine.cost, MapStrategyEyeriss
+            problem.network,
+            problem.batch,
+            machine.resource,
+            machine.cost,
+            MapStrategyEyeriss,
+            problem.constraints,
         )
     except ValueError as error:
         reason = str(error).removeprefix("NNDataflow: ")

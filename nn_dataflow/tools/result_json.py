@@ -44,6 +44,7 @@ def record(result: SearchResult, version: str) -> dict[str, Any]:
         "resource": result.resource._asdict(),
         "cost": result.cost._asdict(),
         "options": result.options._asdict(),
+        "constraints": result.problem.constraints.told,
         "cache_stats": result.cache_stats,
         "elapsed": result.elapsed,
         "search_effort": result.effort,

@@ -116,7 +116,7 @@ def _heading(result: SearchResult, width: int) -> list[str]:
 
 
 def problem_facts(result: SearchResult) -> dict[str, list[str]]:
-    """Return what is told of machine, costs and options, by these names."""
+    """Return what is told of machine, costs, options and limits, by these names."""
     problem, resource, options = result.problem, result.resource, result.options
     word = problem.machine.word
     gbuf, regf = resource.size_gbuf, resource.size_regf
@@ -168,7 +168,13 @@ def problem_facts(result: SearchResult) -> dict[str, list[str]]:
     if options.hw_gbuf_sharing:
         told.append("nodes share GBUF and forward data")
     told += _pipelines(options)
-    return {"machine": machine, "costs": costs, "options": told}
+    rules = [rule.name for rule in problem.constraints.rules]
+    wanted = (
+        {"limits": [f"{len(rules)} constraint{'s' if len(rules) > 1 else ''} in force", *rules]}
+        if rules
+        else {}
+    )
+    return {"machine": machine, "costs": costs, "options": told, **wanted}
 
 
 def _memory(machine: Machine) -> str:

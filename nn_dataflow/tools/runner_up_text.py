@@ -51,6 +51,7 @@ def why(result: SearchResult, name: str) -> str:
         MapStrategyEyeriss,
         result.best,
         name,
+        problem.constraints.limits(name),
     )
     own = result.best[name].scheme
     heading = (

@@ -90,6 +90,7 @@ class Arguments(NamedTuple):
     unit_idle_cost: float
     mem_type: str
     disable_bypass: frozenset[str]
+    constraints: str | None
     solve_loopblocking: bool
     imperfect: bool
     hybrid_partition: bool
@@ -164,6 +165,7 @@ def parse_arguments(argv: Sequence[str]) -> Arguments:
         unit_idle_cost=cost("--unit-idle-cost", given.unit_idle_cost),
         mem_type=choice("--mem-type", given.mem_type, MEMORY_TYPES),
         disable_bypass=_bypass_letters(given.disable_bypass or ()),
+        constraints=given.constraints,
         solve_loopblocking=given.solve_loopblocking,
         imperfect=given.imperfect,
         hybrid_partition=given.hybrid_partition,

@@ -15,6 +15,7 @@ GOALS = ("e", "d", "ed")
 MEMORY_TYPES = ("2D", "3D")
 BYPASS = "--disable-bypass"
 BYPASS_LETTERS = "iof"
+CONSTRAINTS = "--constraints"
 IMPERFECT = "--imperfect"
 SHARING = "--enable-gbuf-sharing"
 INTERLAYER = "--interlayer-partition"
@@ -113,6 +114,13 @@ OPTIONS = {
         Spec(
             SHARING,
             "nodes that use the same data spread them over their global buffers; forwards as well",
+        ),
+        Spec(
+            CONSTRAINTS,
+            "what is fixed or forbidden in schedules of layers and in segments (.yaml, .json); the "
+            "result is the best of what is left",
+            "FILE",
+            default_text="none",
         ),
     ),
     "pipelines of layers, which share a segment of time and hand over fmaps on chip": (

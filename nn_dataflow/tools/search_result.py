@@ -10,12 +10,15 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, NamedTuple
 
+from nn_dataflow.core.constraints import NO_CONSTRAINTS
+
 from .layer_figures import Component, busy_share, components
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from nn_dataflow.core.certificate import Certificate
+    from nn_dataflow.core.constraints import Constraints
     from nn_dataflow.core.cost import Cost
     from nn_dataflow.core.energy_delay import EnergyDelayCurve
     from nn_dataflow.core.network import Network
@@ -31,7 +34,8 @@ LARGEST_DIFFERENCE = 1e-6
 class Problem(NamedTuple):
     """What is searched, in the model's terms.
 
-    ``net`` is the network as it was asked for, ``given`` the capacities so, where they were.
+    ``net`` is the network as it was asked for, ``given`` the capacities so, where they were;
+    ``constraints`` are what is fixed or forbidden.
     """
 
     net: str
@@ -40,6 +44,7 @@ class Problem(NamedTuple):
     machine: Machine
     options: Option
     given: str = ""
+    constraints: Constraints = NO_CONSTRAINTS
 
 
 class SearchResult(NamedTuple):

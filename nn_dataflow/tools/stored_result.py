@@ -40,7 +40,7 @@ class StoredResult(NamedTuple):
 
     Attributes
     ----------
-    net, batch, machine, options
+    net, batch, machine, options, constraints
         What was searched.
     plan
         The schedule found.
@@ -52,6 +52,7 @@ class StoredResult(NamedTuple):
     batch: int
     machine: Machine
     options: Option
+    constraints: Mapping[str, Any]
     plan: SchedulePlan
     cost: float
     time: float
@@ -90,6 +91,7 @@ def read_result(path: str) -> StoredResult:
         batch,
         machine,
         _options(top.table("options")),
+        _constraints(top) if "constraints" in top else {},
         plan,
         top.number("total_cost"),
         top.number("total_time"),
@@ -161,6 +163,12 @@ def _options(table: _Values) -> Option:
     values = _unlimited({key: table.get(key) for key in table})
     bypass = table.made("sw_gbuf_bypass", tuple)
     return _made(table, Option, {**values, "sw_gbuf_bypass": bypass})
+
+
+def _constraints(top: _Values) -> Mapping[str, Any]:
+    """Return what was fixed or forbidden, as a constraint file says it."""
+    top.table("constraints")
+    return dict(top.get("constraints"))
 
 
 def _made(table: _Values, make: Callable[..., Made], values: Mapping[str, Any]) -> Made:

@@ -72,7 +72,7 @@ class RecordedSearch:
         self.seconds = {"layers": 0.125, "network": 0.0625}
         self.log10_space = 12.5
 
-    def __call__(self, network, batch_size, resource, cost, map_strategy):
+    def __call__(self, network, batch_size, resource, cost, map_strategy, constraints):
         self.network, self.resource = network, resource
         self.calls.append(
             types.SimpleNamespace(
@@ -81,6 +81,7 @@ class RecordedSearch:
                 resource=resource,
                 cost=cost,
                 map_strategy=map_strategy,
+                constraints=constraints,
                 options=None,
             )
         )

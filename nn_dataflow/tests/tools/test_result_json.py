@@ -14,7 +14,8 @@ from nn_dataflow.tools import nn_dataflow_search, result_json
 from nn_dataflow.tools.search_arguments import parse_arguments
 
 KEYS = (
-    "version net batch resource cost options cache_stats elapsed search_effort certificate "
+    "version net batch resource cost options constraints cache_stats elapsed search_effort "
+    "certificate "
     "log10_schedules stage_seconds total_cost "
     "total_time total_ops total_accesses total_noc_hops total_op_cost total_access_cost "
     "total_noc_cost total_static_cost active_node_pes dram_bandwidth limits segment_time "
