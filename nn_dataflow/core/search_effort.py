@@ -37,7 +37,7 @@ class SearchEffort:
     equivalent
         Not built, since a scheme of equal accesses and smaller blocks is.
     capacity
-        Too large for the register file or the global buffer.
+        Too large for the register file or the global buffer, or against a constraint.
     bound
         Excluded by an admissible bound, or by the bound of its whole array mapping.
     evaluated

@@ -155,6 +155,7 @@ def searched(result: ResultRecord) -> dict[str, Any]:
         "resource": result.resource,
         "cost": result.cost._asdict(),
         "options": result.options,
+        "constraints": result.constraints,
     }
     return {
         "net": result.net,

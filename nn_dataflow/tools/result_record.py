@@ -125,6 +125,7 @@ class ResultRecord:
         self.resource: dict[str, Any] = {key: resource.get(key) for key in resource}
         options = top.table("options")
         self.options: dict[str, Any] = {key: options.get(key) for key in options}
+        self.constraints = _constraints(top) if "constraints" in top else {}
         self.goal = options.text("opt_goal")
         if self.goal not in GOALS:
             options.refuse("opt_goal", f"must be one of {', '.join(GOALS)}, got {self.goal!r}")
@@ -190,6 +191,13 @@ def read_record(path: str) -> ResultRecord:
         If it cannot be read, or is no record: with the file, the key, and what is allowed.
     """
     return ResultRecord(path, read_json(path))
+
+
+def _constraints(top: RecordValues) -> dict[str, Any]:
+    """Return what was fixed or forbidden, by the names of layers and of rules for segments."""
+    parts = top.table("constraints")
+    tables = {part: parts.table(part) for part in parts}
+    return {f"{part}.{key}": inner.get(key) for part, inner in tables.items() for key in inner}
 
 
 def _num_nodes(resource: RecordValues) -> int:
