@@ -174,7 +174,9 @@ class NNDataflow:
             If the options ask for what this version does not explore.
         """
         schemes = self._search(options, progress or _no_progress, executor)
-        if not schemes:
+        if schemes:  # whatever fits no segment of its own
+            self.failure = None
+        else:
             if self.constraints.rules:
                 self.failure = self._blame(options)
             sys.stderr.write(f"No valid schedule found for {self.network.net_name}.\n")

@@ -295,6 +295,26 @@ def test_segment_rules_are_blamed():
 # What is left.
 
 
+def test_example_of_the_documentation():
+    wanted = {
+        "layers": {
+            "conv*": {"stored": {"filters": True}, "order": {"dram": ["B", "O", "I"]}},
+            "conv3_?": {
+                "partition": [{"OUTP": "4x4"}, {"OFMP": "4x4"}],
+                "forbid": {"blocking": {"dram": {"I": 1, "O": 1}}},
+            },
+        }
+    }
+    machine = {"arch": "tetris-t16", "hybrid_partition": True}
+    free = nn_dataflow.search("alex_net", **machine)
+    found = nn_dataflow.search("alex_net", constraints=wanted, **machine)
+    assert (free.energy, found.energy) == (70703708083.2, 72443112883.2)
+    assert found.certificate.is_optimal
+    scheme = found.to_dict()["schedules"]["conv3_a"][0]
+    assert scheme["tvals"] == [[8, 2, 1], [16, 1, 2], [1, 16, 8]]
+    assert scheme["orders"][0] == [0, 1, 2]
+
+
 def test_layers_on_fewer_nodes_may_be_split_as_all_cannot():
     """A partition for a part of the nodes means that the layer shares a segment."""
     network = linear_network()
@@ -342,6 +362,25 @@ def test_what_the_best_does_is_the_best_of_what_does_it():
     for name in layers:
         tvals = [one.to_dict()["schedules"][name][0]["tvals"] for one in (free, other)]
         assert tvals[0] != tvals[1]
+
+
+def test_nodes_that_share_buffers_keep_to_constraints():
+    """Ifmaps of a block are on four nodes; the loops over memory stand as an equal order has it."""
+    machine = {"nodes": (2, 2), "hybrid_partition": True, "gbuf": 8192, "enable_gbuf_sharing": True}
+    fields = {"stored": {"ifmaps": True}, "partition": {"OUTP": "2x2"}}
+    found = []
+    for more in ({}, {"order": {"dram": ["I", "B", "O"]}}):
+        wanted = {"layers": {"conv2*": {**fields, **more}}}
+        found.append(nn_dataflow.search("alex_net", batch=4, constraints=wanted, **machine))
+    one, two = (result.to_dict()["schedules"]["conv2_a"][0] for result in found)
+    assert one["tvals"] == two["tvals"] == [[3, 2, 4], [16, 1, 1], [1, 16, 1]]
+    assert (one["orders"][0], two["orders"][0]) == ([1, 0, 2], [2, 0, 1])
+    assert one["bufshr_subgrp_size"] == two["bufshr_subgrp_size"] == [1, 4, 1]
+    assert (
+        found[0].energy
+        == found[1].energy
+        > nn_dataflow.search("alex_net", batch=4, **machine).energy
+    )
 
 
 def test_equal_layers_share_a_search_unless_their_limits_differ():

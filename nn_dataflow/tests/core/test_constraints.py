@@ -215,12 +215,11 @@ def test_best_network_that_is_allowed(goal, case, data):
 
 
 @st.composite
-def segment_rules(draw, segments):
-    """Rules about layers of a segment or two."""
+def segment_rules(draw, segments, least):
+    """Rules about layers of a segment, at least so many."""
+    kinds = st.sampled_from(("together", "exactly", "alone", "apart"))
     rules = {}
-    for kind in draw(
-        st.lists(st.sampled_from(("together", "exactly", "alone", "apart")), max_size=2)
-    ):
+    for kind in draw(st.lists(kinds, min_size=least, max_size=2, unique=True)):
         groups = draw(st.sampled_from(segments))
         names = [name for group in groups for name in group]
         if kind == "alone":
@@ -245,7 +244,7 @@ def test_best_segments_that_are_allowed(goal, case, data):
         values = around(data, free, list(network))
     pipeline = InterLayerPipeline(network, batch, resource)
     segments = sorted((segment.seg for segment in pipeline.gen_segment(options)), key=len)
-    values["segments"] = data.draw(segment_rules(segments))
+    values["segments"] = data.draw(segment_rules(segments, 0 if values else 1))
     expected = rp.best_values(
         goal,
         piped.all_values(
