@@ -16,6 +16,7 @@ from nn_dataflow.core.option import Option
 from nn_dataflow.errors import InputError, MissingExtraError, NoDataflowError
 from nn_dataflow.files import yaml_nodes
 from nn_dataflow.nns import import_network
+from nn_dataflow.tests.core.test_pipeline_search import tiny_network
 from nn_dataflow.tests.pipeline_cases import linear_network, machine
 from nn_dataflow.tools import main as program
 from nn_dataflow.tools import nn_dataflow_search
@@ -395,6 +396,19 @@ def test_equal_layers_share_a_search_unless_their_limits_differ():
     assert len(own["conv1_a"]._spaces) == 1
 
 
+def test_equal_segments_share_a_search_unless_their_limits_differ():
+    network = tiny_network("four", 4, 4, 2, 1)
+    options = PIPELINED._replace(layer_pipeline_max_degree=1)
+    given = {"layers": {"c": {"blocking": {"dram": {"O": 2, "B": 2}}}}}
+    wanted = constraints(given, network, options)
+    small = machine((1, 1), array=(2, 2))
+    search = NNDataflow(network, 4, small, COST, MapStrategyEyeriss, wanted)
+    (found,), _ = search.schedule_search(options)
+    tops = {name: result.scheme["tvals"][0][1:] for name, result in found.items()}
+    assert tops["c"] == (2, 2)
+    assert tops["b"] == tops["d"] != tops["c"]
+
+
 def test_curve_keeps_to_constraints():
     network = import_network("mlp_s")
     given = {"layers": {"fc1": {"partition": {"OUTP": [1, 1]}}}}
@@ -420,6 +434,10 @@ def test_record_reproduces_and_is_evaluated(tmp_path, capsys):
     capsys.readouterr()
     assert program.main(["evaluate", str(path), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["constraints"] == given
+    free = tmp_path / "free.json"
+    free.write_text(json.dumps({**record, "constraints": {}}))
+    assert program.main(["compare", str(free), str(path), "--json"]) == 0
+    assert '"constraints.layers.fc*"' in capsys.readouterr().out
     path.write_text(json.dumps({**record, "constraints": {"layers": {"fc4": {"stored": {}}}}}))
     assert program.main(["evaluate", str(path)]) == 2
     said = "constraints: fc4: network MLP-S has no layer 'fc4', 'fc3' was meant"
