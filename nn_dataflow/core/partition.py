@@ -139,13 +139,25 @@ def partition_array(
 
 
 def search_partitions(
-    layer: Layer, batch_size: int, dim_nodes: PhyDim2, options: Option
+    layer: Layer,
+    batch_size: int,
+    dim_nodes: PhyDim2,
+    options: Option,
+    dim_ofmaps: PhyDim2 | None = None,
 ) -> PartitionArray:
     """Return all schemes that a search tries: those of the options and of any fewer of them.
 
     Hybrid schemes must divide approximately, others need not; and a layer that nothing divides has
     its fallback scheme only while it has no other. So that more options never lose a schedule, the
-    schemes of fewer options follow those of all, each once whatever the place of kinds of size 1.
+    schemes of fewer options follow those of all, each once. Where kinds of size 1 stand in the
+    order makes no difference, unless BATP grows as the scheme is projected on a larger region.
+
+    Parameters
+    ----------
+    layer, batch_size, dim_nodes, options
+        As for `partition_array`.
+    dim_ofmaps
+        Height and width of the region that gets the ofmaps; by default those of the node array.
 
     Examples
     --------
@@ -166,11 +178,21 @@ def search_partitions(
                     partition_hybrid=hybrid, partition_ifmaps=ifmaps, partition_batch=batch
                 )
                 parts = partition_array(layer, batch_size, dim_nodes, fewer, guaranteed=True)
-                for order, dims in zip(parts.order.tolist(), parts.pdims.tolist(), strict=True):
-                    nested = tuple(pae for pae in order if dims[pae] != [1, 1])
-                    found.setdefault((nested, *map(tuple, dims)), (order, dims))
+                placed = parts.projection(dim_ofmaps or dim_nodes, appl2frng=True)
+                keys = zip(_nests(parts), _nests(placed), strict=True)
+                rows = zip(parts.order.tolist(), parts.pdims.tolist(), strict=True)
+                for key, row in zip(keys, rows, strict=True):
+                    found.setdefault(key, row)
     orders, pdims = zip(*found.values(), strict=True)
     return PartitionArray(orders, pdims)
+
+
+def _nests(parts: PartitionArray) -> list[tuple[object, ...]]:
+    """What makes schemes differ: the order of the kinds that are split, and the dimensions."""
+    return [
+        (tuple(pae for pae in order if dims[pae] != [1, 1]), *map(tuple, dims))
+        for order, dims in zip(parts.order.tolist(), parts.pdims.tolist(), strict=True)
+    ]
 
 
 def input_layout_partitions(

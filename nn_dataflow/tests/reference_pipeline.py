@@ -416,10 +416,13 @@ class PipelineOracle:
         if key not in self._schedules:
             found: dict[Any, tuple[DataLayout, Costs]] = {}
             layer, allows = self.network[name], self.allows.get(name)
-            for part in rs.partitions(layer, self.batch_size, resource.proc_region, self.options):
+            region = resource.dst_data_region
+            for part in rs.partitions(
+                layer, self.batch_size, resource.proc_region, self.options, region
+            ):
                 if allows is not None and not allows.part(part):
                     continue
-                layout = rs.fmap_layout(layer, self.batch_size, resource.dst_data_region, part)
+                layout = rs.fmap_layout(layer, self.batch_size, region, part)
                 for one, cost in self._allowed(
                     constraint,
                     self._of_part(

@@ -52,7 +52,9 @@ def fmap_layout(layer: Any, batch_size: int, region: Any, part: Any) -> DataLayo
     return DataLayout((frng,), (region,), (part.projection(region, appl2frng=True),))
 
 
-def partitions(layer: Any, batch_size: int, region: Any, options: Any) -> list[Any]:
+def partitions(
+    layer: Any, batch_size: int, region: Any, options: Any, ofmaps: Any = None
+) -> list[Any]:
     """All partition schemes that a search tries: of the options, then of any fewer of them."""
     found = []
     names = ("partition_hybrid", "partition_ifmaps", "partition_batch")
@@ -63,14 +65,19 @@ def partitions(layer: Any, batch_size: int, region: Any, options: Any) -> list[A
                 partition_hybrid=hybrid, partition_ifmaps=ifmaps, partition_batch=batch
             )
             found += gen_partition(layer, batch_size, region.dim, fewer, guaranteed=True)
-    return distinct_partitions(found)
+    return distinct_partitions(found, ofmaps)
 
 
-def distinct_partitions(parts: list[Any]) -> list[Any]:
-    """Each partition once; where kinds of size 1 stand in the order makes no difference."""
+def distinct_partitions(parts: list[Any], region: Any = None) -> list[Any]:
+    """Each partition once; where kinds of size 1 stand in the order makes no difference.
+
+    Unless they are larger than 1 in the region that gets the ofmaps.
+    """
     seen: dict[Any, Any] = {}
     for part in parts:
-        seen.setdefault((part.pdims, tuple(k for k in part.order if part.size(k) > 1)), part)
+        both = [part] if region is None else [part, part.projection(region, appl2frng=True)]
+        key = [(p.pdims, tuple(k for k in p.order if p.size(k) > 1)) for p in both]
+        seen.setdefault(tuple(key), part)
     return list(seen.values())
 
 
@@ -141,7 +148,7 @@ def layer_schedules(
     in_groups = options.hw_access_forwarding or options.hw_gbuf_sharing
     groups = None
     found = []
-    for part in partitions(layer, batch_size, region, options):
+    for part in partitions(layer, batch_size, region, options, resource.dst_data_region):
         if allows is not None and not allows.part(part):
             continue
         node_layer, node_batch, occupancy = part.part_layer(layer, batch_size)

@@ -374,6 +374,20 @@ def test_more_options_never_lose_a_scheme(layer):
                 assert rs.distinct_partitions(both) == schemes
 
 
+def test_more_options_never_lose_a_schedule_with_a_larger_memory():
+    """A layer on some of the nodes, whose ofmaps go to a memory on all of them."""
+    layer, nodes, memory = ConvLayer(1, 3, 2, 3), PhyDim2(2, 7), PhyDim2(4, 4)
+    region = NodeRegion(memory, PhyDim2(0, 0), type=NodeRegion.DRAM)
+    frng = FmapRange((0, 0, 0, 0), (1, 3, 2, 2))
+    placed = []
+    for hybrid in (False, True):
+        options = Option(partition_hybrid=hybrid, partition_ifmaps=hybrid)
+        parts = partition.search_partitions(layer, 1, nodes, options, memory)
+        projected = parts.projection(memory, appl2frng=True)
+        placed.append(set(Placement.of_schemes(frng, region, projected).keys()))
+    assert placed[0] <= placed[1]
+
+
 def test_layouts_that_differ_only_in_empty_parts():
     """Whether batch or channels are cut, only the last node gets anything."""
     memory = NodeRegion(PhyDim2(1, 4), PhyDim2(0, 0), type=NodeRegion.DRAM)
