@@ -60,6 +60,30 @@ def row_keys(columns: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
     return key
 
 
+def distinct_rows(rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Find distinct rows (m, columns), in lexicographic order.
+
+    As `numpy.unique` does along an axis, but on numbers: it compares records, where numpy turns an
+    interrupt into a type error.
+
+    Returns
+    -------
+    first
+        Index of the first row of each kind, (n,).
+    which
+        Kind of every row, (m,).
+
+    Examples
+    --------
+    >>> first, which = distinct_rows(np.array([[2, 7], [1, 9], [2, 7]]))
+    >>> first.tolist(), which.tolist()
+    ([1, 0], [1, 0, 1])
+    """
+    keys = row_keys(list(rows.T)) if rows.shape[1] else np.zeros(len(rows), dtype=np.int64)
+    _, first, which = np.unique(keys, return_index=True, return_inverse=True)
+    return first, which.reshape(-1)
+
+
 def _ranks(column: NDArray[np.int64]) -> tuple[NDArray[np.int64], int]:
     """Number distinct values in ascending order, and count them."""
     values, ranks = np.unique(column, return_inverse=True)

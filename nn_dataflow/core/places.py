@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .columns import distinct_rows
 from .fmap_range import FmapRange
 from .partition_array import PartitionArray
 from .placement import Placement
@@ -93,14 +94,14 @@ class MemoryPlaces:
             order = np.concatenate([parts.order for parts in self._added])
             pdims = np.concatenate([parts.pdims for parts in self._added])
             rows = np.concatenate([order, pdims.reshape(len(pdims), -1)], axis=1)
-            _, first, which = np.unique(rows, axis=0, return_index=True, return_inverse=True)
+            first, which = distinct_rows(rows)
             # In the order in which they were added, which does not depend on their factors.
             rank = np.argsort(np.argsort(first))
             first = np.sort(first)
             distinct = PartitionArray(order[first], pdims[first])
             frng = fmap_range(self.layer, self.batch_size)
             place, parts = distinct_places(frng, self.region, distinct, self.no_hops)
-            self._known = place[rank[which.reshape(-1)]], parts
+            self._known = place[rank[which]], parts
         return self._known
 
     @property

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from .columns import join, take
+from .columns import distinct_rows, join, take
 from .layer_table import COST, DRAM, NO_SCHEDULES, TIME, weighted
 from .search_limit import LowerBounds
 from .segment_bounds import SegmentBounds
@@ -253,8 +253,8 @@ class SegmentSpace:
         axes = grid.axes[position]
         columns = np.stack([*at, *states.symbols[:, axes].T, np.zeros(len(states.cost), int)], 1)
         values = grid.symbols_of(position, schedules.value)
-        seen, which = np.unique(columns, axis=0, return_inverse=True)
-        which = which.reshape(-1)
+        first, which = distinct_rows(columns)
+        seen = columns[first]
         seen_by = [_NO_CHOICES]
         for number, row in enumerate(seen.tolist()):
             hops = layer.step.ifmap_hops(row[: len(sources)])
@@ -352,10 +352,8 @@ class SegmentSpace:
 
     def _best_points(self, points: SegmentPoints) -> SegmentPoints:
         """Schedules that not enough others with equal places beat, equal ones once."""
-        _, first = np.unique(
-            np.concatenate([points.origin[:, None], points.row, points.scheme], 1),
-            axis=0,
-            return_index=True,
+        first, _ = distinct_rows(
+            np.concatenate([points.origin[:, None], points.row, points.scheme], 1)
         )
         points = take(points, np.sort(first))
         kept = unbeaten_rows(

@@ -5,7 +5,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nn_dataflow.core.columns import row_keys
+from nn_dataflow.core.columns import distinct_rows, row_keys
 
 NUMBERS = st.one_of(
     st.integers(-2, 2), st.integers(-(2**61), 2**61), st.sampled_from((2**40, 2**40 + 1))
@@ -24,3 +24,12 @@ def test_row_keys(rows):
 
 def test_no_rows():
     assert row_keys([np.zeros(0, dtype=np.int64)] * 2).tolist() == []
+
+
+@given(st.integers(0, 4).flatmap(lambda n: st.lists(st.tuples(*[NUMBERS] * n), min_size=1)))
+def test_distinct_rows(rows):
+    first, which = distinct_rows(np.array(rows, dtype=np.int64).reshape(len(rows), -1))
+    kinds = [rows[number] for number in first.tolist()]
+    assert kinds == sorted(set(rows))
+    assert [kinds[kind] for kind in which.tolist()] == rows
+    assert [rows.index(kind) for kind in kinds] == first.tolist()
