@@ -9,6 +9,7 @@ for the least energy.
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 from .certificate import Certificate
@@ -62,15 +63,19 @@ class EnergyDelayCurve(NamedTuple):
         The schedules.
     edges
         One less than corners.
+    ends
+        The energy of the first corner and the time of the last one, and the least of any schedule.
     """
 
     corners: tuple[Corner, ...]
     edges: tuple[Edge, ...]
+    ends: tuple[Certificate, Certificate]
 
     @property
     def is_complete(self) -> bool:
-        """Whether no schedule of the stated space is below the curve."""
-        return all(edge.certificate.is_optimal for edge in self.edges)
+        """Whether no schedule of the stated space is below the curve, or beyond its ends."""
+        proven = (*(edge.certificate for edge in self.edges), *self.ends)
+        return all(certificate.is_optimal for certificate in proven)
 
 
 class EnergyDelaySearch:
@@ -99,7 +104,7 @@ class EnergyDelaySearch:
         self.max_corners = max_corners
         self.progress = progress or _no_progress
         self.corners: list[Corner] = []
-        self.edges: list[Edge | None] = []  # None: not looked below yet
+        self.known_edges: dict[object, Edge] = {}  # those looked below, by energies and times
         self.least_time = 0.0
         self.bounds: dict[float, float] = {}  # least energy plus worth times time, by worth
 
@@ -147,29 +152,51 @@ class EnergyDelaySearch:
 
     def run(self) -> EnergyDelayCurve | None:
         """Find all corners; None if no schedule is valid."""
-        slow = self._searched("e", 0)
-        if slow is None:
-            return None
-        self.corners = [slow]
-        fast = self._searched("d", 0)
-        if fast and fast.time < slow.time and fast.cost > slow.cost * (1 + TIE):
-            self.corners.append(fast)
-            self.edges.append(None)
-        while (number := self._widest()) is not None:
-            self._look_below(number)
+        for goal in ("e", "d"):
+            corner = self._searched(goal, 0)
+            if corner is None:
+                return self.curve()
+            self._add(corner)
+        while (edge := self._widest()) is not None:
+            self._look_below(*edge)
         return self.curve()
 
     def curve(self) -> EnergyDelayCurve | None:
         """Give what is known of the curve, also while or after `run` was interrupted."""
-        edges = [self._edge(n) if edge is None else edge for n, edge in enumerate(self.edges)]
-        return EnergyDelayCurve(tuple(self.corners), tuple(edges)) if self.corners else None
+        corners = self.corners
+        if not corners:
+            return None
+        edges = (
+            self.known_edges.get(_key(*ends)) or self._edge(*ends) for ends in pairwise(corners)
+        )
+        ends = (
+            _proven(corners[0].cost, self.bounds[0]),
+            _proven(corners[-1].time, self.least_time),
+        )
+        return EnergyDelayCurve(tuple(corners), tuple(edges), ends)
+
+    def _add(self, corner: Corner) -> None:
+        """Take up a schedule, and drop the corners that it beats.
+
+        Where the searches prove nothing it may be anywhere, also beyond the ends.
+        """
+        kept: list[Corner] = []
+        for one in sorted([*self.corners, corner], key=lambda one: (one.cost, one.time)):
+            if kept and one.time >= kept[-1].time:
+                continue
+            if kept and one.cost <= kept[-1].cost * (1 + TIE):
+                kept.pop()
+            while len(kept) > 1 and not _is_below(kept[-2], kept[-1], one):
+                kept.pop()
+            kept.append(one)
+        self.corners = kept
 
     def _searched(self, goal: str, worth: float) -> Corner | None:
         """Search for a goal, and note what that proves."""
         what = {"e": "least energy", "d": "least time"}[goal]
         if worth:
             what = f"a cycle worth {worth:.4g} of energy"
-        self.progress(len(self.corners), self.edges.count(None), what)
+        self.progress(len(self.corners), len(self._open_edges()), what)
         found = self.search(goal, worth)
         if found is None:
             return None
@@ -180,33 +207,28 @@ class EnergyDelaySearch:
             self.bounds[worth] = certificate.lower_bound
         return Corner(scheme, scheme.total_cost, scheme.total_time)
 
-    def _widest(self) -> int | None:
+    def _open_edges(self) -> list[tuple[Corner, Corner]]:
+        """Edges that were not looked below yet."""
+        return [ends for ends in pairwise(self.corners) if _key(*ends) not in self.known_edges]
+
+    def _widest(self) -> tuple[Corner, Corner] | None:
         """The edge to look below next: the one of the largest triangle, in relative terms."""
-        open_edges = [number for number, edge in enumerate(self.edges) if edge is None]
-        return max(open_edges, key=self._width, default=None)
+        return max(self._open_edges(), key=lambda ends: _width(*ends), default=None)
 
-    def _width(self, number: int) -> float:
-        one, two = self.corners[number : number + 2]
-        return (two.cost / one.cost - 1) * (one.time / two.time - 1)
-
-    def _look_below(self, number: int) -> None:
+    def _look_below(self, one: Corner, two: Corner) -> None:
         """Find the schedule that is furthest below an edge; where there is none, it is proven."""
-        edge = self._edge(number)
+        edge = self._edge(one, two)
         if self.max_corners is None or len(self.corners) < self.max_corners:
             corner = self._searched("e", edge.worth)
             if corner and corner.value(edge.worth) < edge.certificate.value * (1 - TIE):
-                self.corners.insert(number + 1, corner)
-                self.edges[number : number + 1] = [None, None]
-                return
-            edge = self._edge(number)
-        self.edges[number] = edge
+                self._add(corner)
+            edge = self._edge(one, two)
+        self.known_edges[_key(one, two)] = edge
 
-    def _edge(self, number: int) -> Edge:
+    def _edge(self, one: Corner, two: Corner) -> Edge:
         """An edge with what follows for it from the searches done."""
-        one, two = self.corners[number : number + 2]
-        worth = (two.cost - one.cost) / (one.time - two.time)
-        value, least = one.value(worth), self._least(worth)
-        return Edge(worth, Certificate(value, value if least >= value * (1 - TIE) else least))
+        worth = _worth(one, two)
+        return Edge(worth, _proven(one.value(worth), self._least(worth)))
 
     def _least(self, worth: float) -> float:
         """Lower bound on energy plus worth times time of all schedules.
@@ -221,6 +243,32 @@ class EnergyDelaySearch:
         if above is not None:
             time = (self.bounds[above] - self.bounds[below]) / (above - below)
         return self.bounds[below] + (worth - below) * time
+
+
+def _key(one: Corner, two: Corner) -> tuple[float, ...]:
+    """What an edge is known by."""
+    return one.cost, one.time, two.cost, two.time
+
+
+def _worth(one: Corner, two: Corner) -> float:
+    """Energy per cycle by which two corners are worth the same."""
+    return (two.cost - one.cost) / (one.time - two.time)
+
+
+def _width(one: Corner, two: Corner) -> float:
+    """Size of the triangle that schedules below an edge may be in, relative to its corner."""
+    return (1 - one.cost / two.cost) * (1 - two.time / one.time)
+
+
+def _is_below(one: Corner, middle: Corner, two: Corner) -> bool:
+    """Whether the middle one is below the line between the others."""
+    worth = _worth(one, two)
+    return middle.value(worth) < one.value(worth)
+
+
+def _proven(value: float, least: float) -> Certificate:
+    """What a lower bound proves of a value, which is optimal if the bound is within a tie of it."""
+    return Certificate(value, value if least >= value * (1 - TIE) else least)
 
 
 def _no_progress(_known: int, _open: int, _what: str) -> None:

@@ -50,16 +50,20 @@ def curve_table(curve: EnergyDelayCurve | None, width: int) -> list[str]:
 
 def _summary(curve: EnergyDelayCurve) -> str:
     if len(curve.corners) == 1:
-        return "one schedule has the least cost and the least time"
+        if curve.is_complete:
+            return "one schedule has the least cost and the least time"
+        return "one schedule is known; others may have less cost or take less time"
     what = f"{len(curve.corners)} schedules, of which no mixture of others beats any"
     if curve.is_complete:
         return f"{what}; none is below the lines between them"
-    return f"{what}; others may be below the lines between them"
+    return f"{what}; others may be below the lines between them, or beyond the ends"
 
 
 def above_least(value: float, least: float) -> str:
-    """Say how far a value is above the least one, in per cent."""
-    return "0" if value <= least else f"{100 * (value / least - 1):.3g}"
+    """Say how far a value is above the least one, in per cent, without end above nothing."""
+    if value <= least:
+        return "0"
+    return f"{100 * (value / least - 1):.3g}" if least else "inf"
 
 
 def gap_text(certificate: Certificate) -> str:

@@ -178,6 +178,45 @@ def test_bounds_of_searches_that_prove_less():
     assert [edge.certificate.gap for edge in curve.edges] == pytest.approx([0.1] * len(curve.edges))
 
 
+@pytest.mark.parametrize(
+    ("cheapest", "points", "corners"),
+    [
+        ((10, 10), [(9, 10), (20, 5)], [(9, 10), (20, 5)]),
+        ((10, 10), [(9, 9.5), (20, 5)], [(9, 9.5), (20, 5)]),
+        ((10, 10), [(9, 5)], [(9, 5)]),
+        ((10, 10), [(9.5, 12), (9, 14), (11, 5)], [(9, 14), (11, 5)]),
+    ],
+)
+def test_searches_that_miss_the_best(cheapest, points, corners):
+    """What a later search finds takes the place of what is worse, and nothing is called proven."""
+
+    def search(goal, worth):
+        keys = [(t, e) if goal == "d" else (e + worth * t, t) for e, t in points]
+        value, number = min((key, number) for number, key in enumerate(keys))
+        best = points[number] if worth or goal == "d" else cheapest
+        return Fake(*best), Certificate(value[0], value[0] / 2)
+
+    found, curve, _ = known_curve(search=search)
+    assert set(found) <= {*points, cheapest}
+    assert all(one[0] < two[0] and one[1] > two[1] for one, two in itertools.pairwise(found))
+    assert found[-1] == corners[-1]
+    assert set(found) <= set(corners) | {cheapest}
+    assert not curve.is_complete
+
+
+def test_schedules_that_cost_nothing():
+    points = [(0, 10), (1, 6), (5, 5)]
+
+    def search(goal, worth):
+        keys = [(t, e) if goal == "d" else (e + worth * t, t) for e, t in points]
+        value, number = min((key, number) for number, key in enumerate(keys))
+        return Fake(*points[number]), Certificate(value[0], value[0])
+
+    found, curve, _ = known_curve(search=search)
+    assert found == points
+    assert curve.is_complete
+
+
 def test_no_schedule():
     assert EnergyDelaySearch(lambda _goal, _worth: None).run() is None
 
@@ -187,7 +226,8 @@ def test_one_corner():
     fake = Fake(5, 5), Certificate(5, 5)
     curve = EnergyDelaySearch(lambda _goal, _worth: fake).run()
     assert len(curve.corners) == 1
-    assert curve == EnergyDelayCurve(curve.corners, ())
+    proven = Certificate(5, 5)
+    assert curve == EnergyDelayCurve(curve.corners, (), (proven, proven))
     assert curve.is_complete
 
 
@@ -205,7 +245,7 @@ def test_what_is_known_when_it_is_interrupted(number):
     with pytest.raises(KeyboardInterrupt):
         interrupted.run()
     curve = interrupted.curve()
-    assert not curve.is_complete or len(curve.corners) == 1
+    assert not curve.is_complete
     assert len(curve.edges) == len(curve.corners) - 1
     for edge in curve.edges:
         least = min(e + edge.worth * t for e, t in POINTS)

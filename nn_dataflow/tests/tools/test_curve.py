@@ -81,18 +81,31 @@ def edge(gap):
 
 
 @pytest.mark.parametrize(
-    ("edges", "said"),
+    ("edges", "least_time", "said"),
     [
-        ((edge(0),), "none is below the lines"),
-        ((edge(0.0123),), "others may be below the lines"),
-        ((), "one schedule has the least cost and the least time"),
+        ((edge(0),), 200.0, "none is below the lines"),
+        ((edge(0.0123),), 200.0, "others may be below the lines"),
+        ((edge(0),), 100.0, "or beyond the ends"),
+        ((), 300.0, "one schedule has the least cost and the least time"),
+        ((), 0.0, "one schedule is known; others may have less cost or take less time"),
     ],
 )
-def test_what_is_said_of_a_curve(edges, said):
+def test_what_is_said_of_a_curve(edges, least_time, said):
     corners = [Corner(None, 400.0, 300.0), Corner(None, 600.0, 200.0)][: len(edges) + 1]
-    text = " ".join(curve_table(EnergyDelayCurve(tuple(corners), edges), 100))
+    ends = Certificate(400.0, 400.0), Certificate(corners[-1].time, least_time)
+    text = " ".join(
+        " ".join(curve_table(EnergyDelayCurve(tuple(corners), edges, ends), 100)).split()
+    )
     assert said in text
-    assert ("1.23 %" in text) == ("others" in said and "may" in said)
+    assert ("1.23 %" in text) == ("others may be below" in said)
+
+
+def test_nothing_is_the_least():
+    """Where hops alone cost anything, the cheapest schedule may cost nothing."""
+    corners = Corner(None, 0.0, 300.0), Corner(None, 600.0, 200.0)
+    ends = Certificate(0.0, 0.0), Certificate(200.0, 200.0)
+    lines = curve_table(EnergyDelayCurve(corners, (edge(0),), ends), 100)
+    assert any("inf" in line.split() for line in lines)
 
 
 def test_picture():
