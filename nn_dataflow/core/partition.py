@@ -150,7 +150,8 @@ def search_partitions(
     Hybrid schemes must divide approximately, others need not; and a layer that nothing divides has
     its fallback scheme only while it has no other. So that more options never lose a schedule, the
     schemes of fewer options follow those of all, each once. Where kinds of size 1 stand in the
-    order makes no difference, unless BATP grows as the scheme is projected on a larger region.
+    order makes no difference, unless BATP grows as the scheme is projected on a larger region: that
+    of the ofmaps or, in segments, the nodes again, where the ofmaps stay as well.
 
     Parameters
     ----------
@@ -178,8 +179,10 @@ def search_partitions(
                     partition_hybrid=hybrid, partition_ifmaps=ifmaps, partition_batch=batch
                 )
                 parts = partition_array(layer, batch_size, dim_nodes, fewer, guaranteed=True)
-                placed = parts.projection(dim_ofmaps or dim_nodes, appl2frng=True)
-                keys = zip(_nests(parts), _nests(placed), strict=True)
+                chain = [parts, parts.projection(dim_ofmaps or dim_nodes, appl2frng=True)]
+                if options.partition_interlayer or options.hw_gbuf_save_writeback:
+                    chain.append(chain[-1].projection(dim_nodes, appl2frng=True))
+                keys = zip(*map(_nests, chain), strict=True)
                 rows = zip(parts.order.tolist(), parts.pdims.tolist(), strict=True)
                 for key, row in zip(keys, rows, strict=True):
                     found.setdefault(key, row)

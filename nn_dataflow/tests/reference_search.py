@@ -65,18 +65,23 @@ def partitions(
                 partition_hybrid=hybrid, partition_ifmaps=ifmaps, partition_batch=batch
             )
             found += gen_partition(layer, batch_size, region.dim, fewer, guaranteed=True)
-    return distinct_partitions(found, ofmaps)
+    chain = [ofmaps or region]
+    if options.partition_interlayer or options.hw_gbuf_save_writeback:
+        chain.append(region)
+    return distinct_partitions(found, chain)
 
 
-def distinct_partitions(parts: list[Any], region: Any = None) -> list[Any]:
+def distinct_partitions(parts: list[Any], regions: Any = ()) -> list[Any]:
     """Each partition once; where kinds of size 1 stand in the order makes no difference.
 
-    Unless they are larger than 1 in the region that gets the ofmaps.
+    Unless they are larger than 1 in one of the regions that get the ofmaps one after another.
     """
     seen: dict[Any, Any] = {}
     for part in parts:
-        both = [part] if region is None else [part, part.projection(region, appl2frng=True)]
-        key = [(p.pdims, tuple(k for k in p.order if p.size(k) > 1)) for p in both]
+        chain = [part]
+        for region in regions:
+            chain.append(chain[-1].projection(region, appl2frng=True))
+        key = [(p.pdims, tuple(k for k in p.order if p.size(k) > 1)) for p in chain]
         seen.setdefault(tuple(key), part)
     return list(seen.values())
 

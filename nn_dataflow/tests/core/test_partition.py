@@ -374,17 +374,28 @@ def test_more_options_never_lose_a_scheme(layer):
                 assert rs.distinct_partitions(both) == schemes
 
 
-def test_more_options_never_lose_a_schedule_with_a_larger_memory():
-    """A layer on some of the nodes, whose ofmaps go to a memory on all of them."""
-    layer, nodes, memory = ConvLayer(1, 3, 2, 3), PhyDim2(2, 7), PhyDim2(4, 4)
-    region = NodeRegion(memory, PhyDim2(0, 0), type=NodeRegion.DRAM)
-    frng = FmapRange((0, 0, 0, 0), (1, 3, 2, 2))
+@pytest.mark.parametrize(
+    ("nodes", "memory", "segments"),
+    [
+        (PhyDim2(2, 7), PhyDim2(4, 4), False),  # a group of some nodes, a memory on all of them
+        (PhyDim2(4, 4), PhyDim2(1, 2), True),  # what goes to memory stays on the nodes, too
+    ],
+)
+def test_more_options_never_lose_a_layout(nodes, memory, segments):
+    """Where the batch, whole on the nodes, stands in the order matters if it is cut later."""
+    layer = ConvLayer(1, 3, 2, 3) if not segments else FCLayer(6, 2, 6)
     placed = []
     for hybrid in (False, True):
-        options = Option(partition_hybrid=hybrid, partition_ifmaps=hybrid)
+        options = Option(
+            partition_hybrid=hybrid, partition_batch=hybrid, hw_gbuf_save_writeback=segments
+        )
         parts = partition.search_partitions(layer, 1, nodes, options, memory)
-        projected = parts.projection(memory, appl2frng=True)
-        placed.append(set(Placement.of_schemes(frng, region, projected).keys()))
+        dims = (memory, nodes) if segments else (memory,)
+        for dim in dims:
+            parts = parts.projection(dim, appl2frng=True)
+        region = NodeRegion(dims[-1], PhyDim2(0, 0), type=NodeRegion.DRAM)
+        frng = FmapRange((0, 0, 0, 0), (1, layer.nofm, layer.hofm, layer.wofm))
+        placed.append(set(Placement.of_schemes(frng, region, parts).keys()))
     assert placed[0] <= placed[1]
 
 
