@@ -120,10 +120,7 @@ class LayerSpace:
         self.batch_size = batch_size
         self.setting = setting
         region = resource.proc_region
-        dim_ofmaps = resource.dst_data_region.dim
-        self.parts = setting.limits.split(
-            search_partitions(layer, batch_size, region.dim, options, dim_ofmaps)
-        )
+        self.parts = setting.limits.split(search_partitions(layer, batch_size, region.dim, options))
         self.forwards = bool(options.hw_access_forwarding or options.hw_gbuf_sharing)
         self.hops = PartitionHops(layer, batch_size, region, self.parts, self.forwards)
         self.no_hops = is_single_place(resource)

@@ -139,26 +139,13 @@ def partition_array(
 
 
 def search_partitions(
-    layer: Layer,
-    batch_size: int,
-    dim_nodes: PhyDim2,
-    options: Option,
-    dim_ofmaps: PhyDim2 | None = None,
+    layer: Layer, batch_size: int, dim_nodes: PhyDim2, options: Option
 ) -> PartitionArray:
     """Return all schemes that a search tries: those of the options and of any fewer of them.
 
     Hybrid schemes must divide approximately, others need not; and a layer that nothing divides has
     its fallback scheme only while it has no other. So that more options never lose a schedule, the
-    schemes of fewer options follow those of all, each once. Where kinds of size 1 stand in the
-    order makes no difference, unless BATP grows as the scheme is projected on a larger region: that
-    of the ofmaps or, in segments, the nodes again, where the ofmaps stay as well.
-
-    Parameters
-    ----------
-    layer, batch_size, dim_nodes, options
-        As for `partition_array`.
-    dim_ofmaps
-        Height and width of the region that gets the ofmaps; by default those of the node array.
+    schemes of fewer options follow those of all, each once.
 
     Examples
     --------
@@ -171,7 +158,7 @@ def search_partitions(
     ... ]
     [4, 5]
     """
-    found: dict[object, tuple[list[int], list[list[int]]]] = {}
+    found: dict[tuple[object, ...], None] = {}
     for hybrid in sorted({options.partition_hybrid, False}, reverse=True):
         for ifmaps in sorted({hybrid and options.partition_ifmaps, False}, reverse=True):
             for batch in sorted({options.partition_batch, False}, reverse=True):
@@ -179,23 +166,10 @@ def search_partitions(
                     partition_hybrid=hybrid, partition_ifmaps=ifmaps, partition_batch=batch
                 )
                 parts = partition_array(layer, batch_size, dim_nodes, fewer, guaranteed=True)
-                chain = [parts, parts.projection(dim_ofmaps or dim_nodes, appl2frng=True)]
-                if options.partition_interlayer or options.hw_gbuf_save_writeback:
-                    chain.append(chain[-1].projection(dim_nodes, appl2frng=True))
-                keys = zip(*map(_nests, chain), strict=True)
                 rows = zip(parts.order.tolist(), parts.pdims.tolist(), strict=True)
-                for key, row in zip(keys, rows, strict=True):
-                    found.setdefault(key, row)
-    orders, pdims = zip(*found.values(), strict=True)
+                found.update(dict.fromkeys((tuple(o), tuple(map(tuple, dims))) for o, dims in rows))
+    orders, pdims = zip(*found, strict=True)
     return PartitionArray(orders, pdims)
-
-
-def _nests(parts: PartitionArray) -> list[tuple[object, ...]]:
-    """What makes schemes differ: the order of the kinds that are split, and the dimensions."""
-    return [
-        (tuple(pae for pae in order if dims[pae] != [1, 1]), *map(tuple, dims))
-        for order, dims in zip(parts.order.tolist(), parts.pdims.tolist(), strict=True)
-    ]
 
 
 def input_layout_partitions(

@@ -417,9 +417,7 @@ class PipelineOracle:
             found: dict[Any, tuple[DataLayout, Costs]] = {}
             layer, allows = self.network[name], self.allows.get(name)
             region = resource.dst_data_region
-            for part in rs.partitions(
-                layer, self.batch_size, resource.proc_region, self.options, region
-            ):
+            for part in rs.partitions(layer, self.batch_size, resource.proc_region, self.options):
                 if allows is not None and not allows.part(part):
                     continue
                 layout = rs.fmap_layout(layer, self.batch_size, region, part)

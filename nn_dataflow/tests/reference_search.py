@@ -52,9 +52,7 @@ def fmap_layout(layer: Any, batch_size: int, region: Any, part: Any) -> DataLayo
     return DataLayout((frng,), (region,), (part.projection(region, appl2frng=True),))
 
 
-def partitions(
-    layer: Any, batch_size: int, region: Any, options: Any, ofmaps: Any = None
-) -> list[Any]:
+def partitions(layer: Any, batch_size: int, region: Any, options: Any) -> list[Any]:
     """All partition schemes that a search tries: of the options, then of any fewer of them."""
     found = []
     names = ("partition_hybrid", "partition_ifmaps", "partition_batch")
@@ -65,25 +63,7 @@ def partitions(
                 partition_hybrid=hybrid, partition_ifmaps=ifmaps, partition_batch=batch
             )
             found += gen_partition(layer, batch_size, region.dim, fewer, guaranteed=True)
-    chain = [ofmaps or region]
-    if options.partition_interlayer or options.hw_gbuf_save_writeback:
-        chain.append(region)
-    return distinct_partitions(found, chain)
-
-
-def distinct_partitions(parts: list[Any], regions: Any = ()) -> list[Any]:
-    """Each partition once; where kinds of size 1 stand in the order makes no difference.
-
-    Unless they are larger than 1 in one of the regions that get the ofmaps one after another.
-    """
-    seen: dict[Any, Any] = {}
-    for part in parts:
-        chain = [part]
-        for region in regions:
-            chain.append(chain[-1].projection(region, appl2frng=True))
-        key = [(p.pdims, tuple(k for k in p.order if p.size(k) > 1)) for p in chain]
-        seen.setdefault(tuple(key), part)
-    return list(seen.values())
+    return list(dict.fromkeys(found))
 
 
 @functools.lru_cache(maxsize=1024)
@@ -153,7 +133,7 @@ def layer_schedules(
     in_groups = options.hw_access_forwarding or options.hw_gbuf_sharing
     groups = None
     found = []
-    for part in partitions(layer, batch_size, region, options, resource.dst_data_region):
+    for part in partitions(layer, batch_size, region, options):
         if allows is not None and not allows.part(part):
             continue
         node_layer, node_batch, occupancy = part.part_layer(layer, batch_size)

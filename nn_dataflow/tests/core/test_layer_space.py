@@ -182,7 +182,7 @@ def test_effort_adds_up(case):
     kinds = ("equivalent", "capacity", "bound", "evaluated")
     assert after["candidates"] == sum(after[kind] for kind in kinds)
     assert min(after.values()) >= 0
-    parts = rs.partitions(layer, batch, resource.proc_region, options, resource.dst_data_region)
+    parts = rs.partitions(layer, batch, resource.proc_region, options)
     assert after["partitions"] == len(parts)
     assert after["mappings"] == len(space.row_part)
     assert after["mappings_searched"] <= len(space.mappings)
@@ -197,7 +197,7 @@ def test_places_of_ofmaps(case):
     place, parts = space.ofmap_places()
     region = resource.dst_data_region
     seen = {}
-    parts_tried = rs.partitions(layer, batch, resource.proc_region, options, region)
+    parts_tried = rs.partitions(layer, batch, resource.proc_region, options)
     for number, part in enumerate(parts_tried):
         where = rs.placement(rs.fmap_layout(layer, batch, region, part))
         seen.setdefault(where, place[number])

@@ -21,9 +21,7 @@ COST = Cost(mac_op=1, mem_hier=(200, 6, 2, 1), noc_hop=10, idl_unit=0)
 
 def schedules_of_layer(layer, batch, resource, options):
     """Partitions, array mappings, factors and orders, counted one by one."""
-    parts = search_partitions(
-        layer, batch, resource.proc_region.dim, options, resource.dst_data_region.dim
-    )
+    parts = search_partitions(layer, batch, resource.proc_region.dim, options)
     count = 0
     for row in range(len(parts)):
         node = PartitionScheme.of_row(parts, row).part_layer(layer, batch)
