@@ -38,6 +38,8 @@ PROGRAMS = {
 NOT_RUN = {
     "python benchmarks/": "takes minutes to hours, and some install other programs",
     "python3 -m venv": "makes an environment and installs from the network; .ci/run does it",
+    ". .venv/bin/activate": "needs that environment",
+    ".venv/bin/pip install": "installs from the network; .ci/run does it",
     "pip install": "installs from the network; .ci/run installs the package in many ways",
     "sphinx-build": "takes longer than all other commands; .ci/run builds the documentation",
     "pytest": "these are the tests",
