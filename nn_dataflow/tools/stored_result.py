@@ -23,7 +23,7 @@ from .argument_checks import MAX_BATCH, Refused
 from .record_values import RecordValues, has_shape, read_json, short, tuples
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
 Made = TypeVar("Made")
 
@@ -150,7 +150,7 @@ def _layer(schedules: _Values, name: str) -> LayerPlan:
 def _resource(table: _Values) -> Resource:
     regions = {key: table.made(key, _region) for key in _REGIONS}
     values = {key: table.get(key) for key in Resource._fields if key not in _REGIONS}
-    values["dim_array"] = table.made("dim_array", lambda dim: PhyDim2(*dim))
+    values["dim_array"] = PhyDim2(*table.wholes("dim_array", (2,), 1))
     return _made(table, Resource, {**regions, **_unlimited(values)})
 
 
@@ -189,6 +189,8 @@ def _unlimited(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _region(value: Any) -> NodeRegion:
+    if not _has_lengths(value, (2, 2, 2, None, None, None)):
+        raise ValueError(f"must be [dim, origin, dist, type, wtot, wbeg], got {short(value)}")
     dim, origin, dist, kind, wtot, wbeg = value
     return NodeRegion(
         PhyDim2(*dim), PhyDim2(*origin), PhyDim2(*dist), type=kind, wtot=wtot, wbeg=wbeg
@@ -196,7 +198,21 @@ def _region(value: Any) -> NodeRegion:
 
 
 def _partition(value: Any) -> PartitionScheme:
+    if not _has_lengths(value, (4, 4)):
+        raise ValueError(f"must be [order, 4 pairs], got {short(value)}")
     order, pdims = value
     if not has_shape(pdims, (4, 2), 1):
         raise ValueError(f"must have four pairs of whole numbers of at least 1, got {pdims}")
     return PartitionScheme(order, pdims)
+
+
+def _has_lengths(value: Any, lengths: Sequence[int | None]) -> bool:
+    """Whether a value is a list of as many parts, each of its length if it has one."""
+    return (
+        isinstance(value, list)
+        and len(value) == len(lengths)
+        and all(
+            length is None or (isinstance(part, list) and len(part) == length)
+            for part, length in zip(value, lengths, strict=True)
+        )
+    )

@@ -296,7 +296,12 @@ FC1 = ("schedules", "fc1", 0)
             put("resource", "proc_region", 3, value=5),
             "resource.proc_region: NodeRegion: type must be NodeRegion.PROC or DRAM, got 5",
         ),
-        (put("resource", "dim_array", value=3), "resource.dim_array: "),
+        (
+            put("resource", "proc_region", value="4x4"),
+            "resource.proc_region: must be [dim, origin, dist, type, wtot, wbeg], got ",
+        ),
+        (put("resource", "proc_region", 0, value=[1]), "resource.proc_region: must be [dim, "),
+        (put("resource", "dim_array", value=3), "resource.dim_array: must be 2 whole numbers "),
         (put("cost", "mem_hier", value=[1, 2]), "cost: Cost: mem_hier must have 4 costs, got "),
         (put("cost", "noc_hop", value=None), "cost.noc_hop: is missing"),
         (
