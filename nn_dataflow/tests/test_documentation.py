@@ -46,8 +46,8 @@ NOT_RUN = {
 }
 _MARK = "  # not run"
 
-_FENCE = re.compile(r"^```(.*)$")
-_DIRECTIVE = re.compile(r"^\.\. (?:code-block:: *(\S*)|parsed-literal::) *$")
+_FENCE = re.compile(r"^(```+)(.*)$")
+_DIRECTIVE = re.compile(r"^(\.\. )code-block:: *(\S*) *$")
 _NOTE = re.compile(r"^(?:<!--|\.\.) (exit status|file:) (\S+)(?: -->)?$")
 _COMMAND = re.compile(rf"^ *(?:\$ )?(?:{'|'.join(PROGRAMS)}|{'|'.join(NOT_RUN)})(?: |$)")
 
@@ -73,12 +73,12 @@ class Command(NamedTuple):
 
 def blocks(page):
     """Code blocks of a page, Markdown or reST; those that are only indented have no language."""
-    note, block, indent = {}, None, None
+    markdown = page.suffix == ".md"
+    note, block, indent, fence = {}, None, None, ""
     for number, line in enumerate([*page.read_text("utf-8").splitlines(), ""], start=1):
-        markdown = page.suffix == ".md"
         if block is not None:
             if markdown:
-                ended = line == "```"
+                ended = line == fence
             else:
                 indent = indent or (re.match(" *", line)[0] if line else None)
                 ended = bool(line) and not (indent and line.startswith(indent))
@@ -94,7 +94,7 @@ def blocks(page):
             key, value = found.groups()
             note = {"file": value} if key == "file:" else {"status": int(value)}
         elif found := (_FENCE if markdown else _DIRECTIVE).match(line):
-            block = number, found[1] or "", []
+            fence, block = found[1], (number, found[2], [])
         elif line.startswith("    ") and markdown:
             yield Block(number, "", line + "\n")
         elif line:
@@ -202,7 +202,7 @@ def test_commands_are_in_console_blocks(page):
     # What .ci/run runs from the README, and help texts, are the only others.
     lines = page.read_text("utf-8").splitlines()
     for block in blocks(page):
-        if block.language in {"console", "python"}:
+        if block.language in {"console", "markdown", "python"}:
             continue
         if any(line.startswith(".. ci: ") for line in lines[max(0, block.line - 2) : block.line]):
             continue
