@@ -23,6 +23,7 @@ ARCH = ["PyYAML>=6"]
 COSA = ["highspy>=1.7", *ARCH]
 PLOT = ["matplotlib>=3.7"]
 REPORT = ["jinja2>=3.1"]
+DOCS = ["sphinx>=7.3", "myst-parser>=3", "furo>=2024.8.6"]
 
 EXTRAS = {
     "arch": ARCH,  # machines in YAML; presets and JSON need nothing
@@ -36,6 +37,7 @@ EXTRAS = {
         *PLOT,
         *REPORT,
     ],
+    "docs": DOCS,  # the documentation as HTML
     "browser": ["playwright>=1.49"],  # tests of reports in Chromium, which it does not bring
     # Fixed to a minor version: a newer one brings new rules, and a clean tree would fail.
     "lint": ["ruff==0.17.*", "mypy==2.4.*"],

@@ -43,17 +43,17 @@ html_show_sphinx = False
 _PAGE = re.compile(r"(?<![`\w/])docs/([\w/]+)\.md")
 
 
-def _link_pages(app, what, name, obj, options, lines):  # noqa: ANN001, ANN202, ARG001
+def _link_pages(app, what, name, obj, options, lines):
     """Make a link of each page that a docstring cites as docs/PAGE.md."""
     lines[:] = [_PAGE.sub(r":doc:`docs/\1.md </\1>`", line) for line in lines]
 
 
-def _skip_bare_fields(app, what, name, obj, skip, options):  # noqa: ANN001, ANN202, ARG001
+def _skip_bare_fields(app, what, name, obj, skip, options):
     """Leave out fields of named tuples that have no text but Python's own."""
     return True if str(obj.__doc__).startswith("Alias for field number") else None
 
 
-def setup(app):  # noqa: ANN001, ANN201
+def setup(app):
     """Connect to Sphinx."""
     app.connect("autodoc-process-docstring", _link_pages)
     app.connect("autodoc-skip-member", _skip_bare_fields)

@@ -67,9 +67,9 @@ class PipelineSegmentTiming:
         """Timing of a layer in a segment.
 
         The times are in cycles and for the whole batch; ``node_time`` is that inside the nodes,
-        ``dram_time`` that of the DRAM accesses, and ``time`` the longer of both. `ngrp` is the number
-        of groups into which the ofmaps are split. `ts_xb` and `td_xb` are start and end in the
-        segment when the whole batch is one group of samples.
+        ``dram_time`` that of the DRAM accesses, and ``time`` the longer of both. `ngrp` is the
+        number of groups into which the ofmaps are split. `ts_xb` and `td_xb` are start and end in
+        the segment when the whole batch is one group of samples.
         """
 
         time: float
