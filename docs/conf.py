@@ -23,6 +23,7 @@ myst_heading_anchors = 3
 # Names in single backticks of docstrings are those of the interface where there is such a name.
 default_role = "py:obj"
 autodoc_member_order = "bysource"
+autodoc_preserve_defaults = True
 autodoc_typehints = "none"  # types are in the docstrings, with shapes and units
 autodoc_default_options = {"members": True}
 napoleon_google_docstring = False
@@ -41,11 +42,26 @@ html_show_copyright = False
 html_show_sphinx = False
 
 _PAGE = re.compile(r"(?<![`\w/])docs/([\w/]+)\.md")
+_FIELD = re.compile(r":(ivar|vartype) ([^:`]+, [^:`]+):(.*)")
 
 
 def _link_pages(app, what, name, obj, options, lines):
     """Make a link of each page that a docstring cites as docs/PAGE.md."""
     lines[:] = [_PAGE.sub(r":doc:`docs/\1.md </\1>`", line) for line in lines]
+
+
+def _separate_attributes(app, what, name, obj, options, lines):
+    """Give each of several attributes that share a text a field of its own, as parameters have."""
+    old, lines[:] = list(lines), []
+    while old:
+        text = [old.pop(0)]
+        while _FIELD.match(text[0]) and old and old[0].startswith(" "):
+            text.append(old.pop(0))
+        if found := _FIELD.match(text[0]):
+            for attribute in found[2].split(", "):
+                lines += [f":{found[1]} {attribute}:{found[3]}", *text[1:]]
+        else:
+            lines += text
 
 
 def _skip_bare_fields(app, what, name, obj, skip, options):
@@ -56,4 +72,5 @@ def _skip_bare_fields(app, what, name, obj, skip, options):
 def setup(app):
     """Connect to Sphinx."""
     app.connect("autodoc-process-docstring", _link_pages)
+    app.connect("autodoc-process-docstring", _separate_attributes)
     app.connect("autodoc-skip-member", _skip_bare_fields)

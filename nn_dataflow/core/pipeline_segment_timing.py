@@ -133,7 +133,7 @@ class PipelineSegmentTiming:
 
     @property
     def time(self) -> float:
-        """Time of the segment, in cycles: the longer of `node_time` and `dram_time`."""
+        """Time of the segment, in cycles, the longer of `node_time` and `dram_time`."""
         return max(self.node_time, self.dram_time)
 
     @property

@@ -123,12 +123,12 @@ class SchedulingResult(Record, _ResultFields):
 
     @property
     def total_time(self) -> float:
-        """Time of the layer, in cycles: the longest of processing, array bus and DRAM."""
+        """Time of the layer, in cycles, the longest of processing, array bus and DRAM."""
         return self.scheme["time"]
 
     @property
     def total_node_time(self) -> float:
-        """Time inside the nodes, in cycles: the longer of processing and array bus."""
+        """Time inside the nodes, in cycles, the longer of processing and array bus."""
         return max(self.scheme["proc_time"], self.scheme["bus_time"])
 
     @property

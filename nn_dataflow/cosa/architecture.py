@@ -209,7 +209,7 @@ class Architecture:
 
     @cached_property
     def mac_energy(self) -> float:
-        """Energy of an operation in pJ: (bits/16)² of that of 16 bits."""
+        """Energy of an operation in pJ, (bits/16)² of that of 16 bits."""
         return (self.mac_bits / 16) ** 2
 
     @cached_property

@@ -16,8 +16,10 @@ from nn_dataflow.core.node_region import NodeRegion
 from nn_dataflow.core.phy_dim2 import PhyDim2
 from nn_dataflow.core.resource import Resource, bus_width_from_bits, words_from_bits
 
-CORNERS, EVERY_NODE = "2D", "3D"
-"""Where the memory is: at the four corners of the nodes, or at every node."""
+CORNERS = "2D"
+"""Memory is at the four corners of the nodes."""
+EVERY_NODE = "3D"
+"""Memory is at every node."""
 
 _ONE = PhyDim2(1, 1)
 _ORIGIN = PhyDim2(0, 0)
