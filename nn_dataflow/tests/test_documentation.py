@@ -225,6 +225,13 @@ def test_what_is_not_run_is_listed():
         assert any(text.startswith(listed) for _, text in marked), f"never used: {listed}"
 
 
+def test_links_of_the_readme_are_there():
+    text = " ".join(PAGES[0].read_text("utf-8").split())
+    links = re.findall(r" <([\w/.]+)>`_", text)
+    assert links
+    assert not [link for link in links if not (ROOT / link).is_file()]
+
+
 def has_examples(page):
     return re.search(r"^ *>>> ", page.read_text("utf-8"), re.MULTILINE)
 
