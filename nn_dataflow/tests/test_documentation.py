@@ -49,7 +49,7 @@ _MARK = "  # not run"
 _FENCE = re.compile(r"^(```+)(.*)$")
 _DIRECTIVE = re.compile(r"^(\.\. )code-block:: *(\S*) *$")
 _NOTE = re.compile(r"^(?:<!--|\.\.) (exit status|file:) (\S+)(?: -->)?$")
-_COMMAND = re.compile(rf"^ *(?:\$ )?(?:{'|'.join(PROGRAMS)}|{'|'.join(NOT_RUN)})(?: |$)")
+_COMMAND = re.compile(rf"^ *(?:\$ )?(?:{'|'.join(map(re.escape, [*PROGRAMS, *NOT_RUN]))})(?: |$)")
 
 
 class Block(NamedTuple):
@@ -168,27 +168,50 @@ def name_of(page):
     return str(page.relative_to(ROOT))
 
 
-@pytest.mark.parametrize("page", PAGES, ids=name_of)
-def test_commands(page, tmp_path):
-    folder, bin_folder = tmp_path / "work", tmp_path / "bin"
+def wrong_commands(page, folder):
+    """What a page shows and is not so, as texts; its commands run in a folder of their own."""
+    bin_folder, folder = folder / "bin", folder / "work"
     folder.mkdir()
     prepare(bin_folder)
     for block in blocks(page):
         if block.file:
             (folder / block.file).write_text(block.text, "utf-8")
-        if block.language != "console":
-            continue
-        for command in commands(block):
+        for command in commands(block) if block.language == "console" else ():
             if _MARK in command.text:
                 continue
             status, printed = run(command.text, folder, bin_folder)
-            place = f"{name_of(page)}, line {command.line}: $ {command.text}"
-            assert status == command.status, f"{place}\n{printed}"
+            place = f"{page}, line {command.line}: $ {command.text}\n"
+            if status != command.status:
+                yield f"{place}exit status {status}\n{printed}"
             wanted = command.output.strip("\n") + "\n"
-            if wanted == "\n":
-                continue
-            same = doctest.OutputChecker().check_output(wanted, printed, doctest.ELLIPSIS)
-            assert same, f"{place}\n{_difference(wanted, printed)}"
+            checker = doctest.OutputChecker()
+            if wanted != "\n" and not checker.check_output(wanted, printed, doctest.ELLIPSIS):
+                yield place + _difference(wanted, printed)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_commands(page, tmp_path):
+    wrong = [*wrong_commands(page, tmp_path)]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_what_is_wrong_is_found(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text(
+        "<!-- file: lines -->\n```text\none\n\ntwo\n```\n"
+        "```console\n$ cat lines\none\n\ntwo\n$ cat \\\n> lines\n...two\n$ cat lines\n"
+        "$ cat lines\none\n$ false\n```\n"
+        "<!-- exit status 2 -->\n```console\n$ nn_dataflow\nnn_dataflow: error: ...\n"
+        "$ exit 3\n```\n"
+    )
+    wrong = [text.splitlines()[:2] for text in wrong_commands(page, tmp_path)]
+    assert [lines[0].partition(", ")[2] for lines in wrong] == [
+        "line 16: $ cat lines",
+        "line 18: $ false",
+        "line 22: $ nn_dataflow",
+        "line 24: $ exit 3",
+    ]
+    assert [lines[1] for lines in wrong[1:]] == [f"exit status {n}" for n in (1, 2, 3)]
 
 
 def _difference(wanted, printed):
