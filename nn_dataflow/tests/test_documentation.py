@@ -6,6 +6,7 @@ section that is cited. The pages stand beside the package in a checkout only, so
 leaves this module out elsewhere. How a page is written is in docs/writing.md.
 """
 
+import difflib
 import doctest
 import fcntl
 import os
@@ -215,9 +216,8 @@ def test_what_is_wrong_is_found(tmp_path):
 
 
 def _difference(wanted, printed):
-    example = doctest.Example("", wanted)
-    flags = doctest.ELLIPSIS | doctest.REPORT_NDIFF
-    return doctest.OutputChecker().output_difference(example, printed, flags)
+    texts = (wanted.splitlines(), printed.splitlines())
+    return "\n".join(difflib.unified_diff(*texts, "shown", "printed", n=1, lineterm=""))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
