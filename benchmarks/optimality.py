@@ -23,7 +23,6 @@ below a bound that this program proved.
 
 import argparse
 import dataclasses
-import json
 import multiprocessing
 import sys
 import time
@@ -43,7 +42,7 @@ from compare_nn_dataflow import (  # noqa: E402
     progress,
     search,
 )
-from publication import Table, add_inputs, show, two_digits  # noqa: E402
+from publication import OutcomeFile, Table, add_inputs, show, two_digits  # noqa: E402
 
 from nn_dataflow.core.layer import EltwiseLayer  # noqa: E402
 from nn_dataflow.core.map_strategy import MapStrategyEyeriss  # noqa: E402
@@ -141,15 +140,8 @@ def run_original(case: Case, program: Path, limit: float) -> Outcome:
     return Outcome(made.cpu, value_of(case.goal, made.cost, made.cycles))
 
 
-class Results:
+class Results(OutcomeFile[Outcome]):
     """Outcomes by case, kept in a file if there is one."""
-
-    def __init__(self, path: Path | None) -> None:
-        self.path = path
-        self.outcomes: dict[str, Outcome] = {}
-        if path is not None and path.is_file():
-            record = json.loads(path.read_text(encoding="utf-8"))
-            self.outcomes = {name: Outcome(**values) for name, values in record.items()}
 
     def find(self, cases: Sequence[Case], program: Path | None, limit: float) -> None:
         """Do the searches that are missing, and save after each of them."""
@@ -157,17 +149,9 @@ class Results:
         for number, case in enumerate(missing, 1):
             progress(f"[{number}/{len(missing)}] {case.name}")
             if case.program != ORIGINAL:
-                self.outcomes[case.name] = run_apart(case)
+                self.put(case.name, run_apart(case))
             elif program is not None:
-                self.outcomes[case.name] = run_original(case, program, limit)
-            self._save()
-
-    def _save(self) -> None:
-        if self.path is not None:
-            record = {name: dataclasses.asdict(one) for name, one in self.outcomes.items()}
-            temporary = self.path.with_name(self.path.name + ".part")
-            temporary.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-            temporary.replace(self.path)
+                self.put(case.name, run_original(case, program, limit))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -273,7 +257,11 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def main(argv: Sequence[str] | None = None) -> int:
     args = parse(argv)
-    results = Results(args.results)
+    try:
+        results = Results(args.results, Outcome)
+    except ValueError as error:
+        progress(f"--results: {error}")
+        return 1
     programs = (EXACT, BEAM, BEAMS, *((ORIGINAL,) if args.original else ()))
     tables, failed = [], False
     for machine in args.machines:

@@ -9,11 +9,12 @@ page never shows other numbers than the program computes.
 import argparse
 import dataclasses
 import importlib.util
+import json
 import math
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from compare_nn_dataflow import geometric_mean, number_above, table
 
@@ -156,6 +157,45 @@ def fill_page(text: str, tables: Sequence[Table]) -> str:
             raise ValueError(f"no lines {begin!r} and {TABLE_END!r}")
         text = f"{before}{begin}\n{one.markdown()}\n{TABLE_END}{after}"
     return text
+
+
+Outcome = TypeVar("Outcome")
+
+
+class OutcomeFile(Generic[Outcome]):
+    """What searches came to, by their names, kept in a file if there is one.
+
+    Parameters
+    ----------
+    path
+        The file; it need not be there yet.
+    kind
+        Dataclass of an outcome.
+
+    Raises
+    ------
+    ValueError
+        If the file holds something else.
+    """
+
+    def __init__(self, path: Path | None, kind: type[Outcome]) -> None:
+        self.path = path
+        self.outcomes: dict[str, Outcome] = {}
+        if path is not None and path.is_file():
+            try:
+                record = json.loads(path.read_text(encoding="utf-8"))
+                self.outcomes = {name: kind(**values) for name, values in record.items()}
+            except (ValueError, TypeError, AttributeError) as error:
+                raise ValueError(f"{path} holds no results of this program: {error}") from error
+
+    def put(self, name: str, outcome: Outcome) -> None:
+        """Keep an outcome; the file is replaced whole."""
+        self.outcomes[name] = outcome
+        if self.path is not None:
+            values: dict[str, Any] = {key: vars(one) for key, one in self.outcomes.items()}
+            temporary = self.path.with_name(self.path.name + ".part")
+            temporary.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
+            temporary.replace(self.path)
 
 
 def add_inputs(parser: argparse.ArgumentParser, networks: Sequence[str], batch: int) -> None:

@@ -47,6 +47,7 @@ from compare_nn_dataflow import (  # noqa: E402
 )
 from publication import (  # noqa: E402
     UNKNOWN,
+    OutcomeFile,
     Panel,
     Table,
     add_inputs,
@@ -170,24 +171,8 @@ def search(case: Case, limit: float, processes: int) -> Outcome:
         return dataclasses.replace(outcome, error=f"no result in the output: {error!r}")
 
 
-class Results:
-    """Outcomes by case, kept in a file if there is one.
-
-    Raises
-    ------
-    ValueError
-        If the file holds something else.
-    """
-
-    def __init__(self, path: Path | None) -> None:
-        self.path = path
-        self.outcomes: dict[str, Outcome] = {}
-        if path is not None and path.is_file():
-            try:
-                record = json.loads(path.read_text(encoding="utf-8"))
-                self.outcomes = {name: Outcome(**values) for name, values in record.items()}
-            except (ValueError, TypeError, AttributeError) as error:
-                raise ValueError(f"{path} holds no results of this program: {error}") from error
+class Results(OutcomeFile[Outcome]):
+    """Outcomes by case, kept in a file if there is one."""
 
     def find(self, cases: Sequence[Case], limit: float, processes: int) -> None:
         """Do the searches that are missing, and save after each of them."""
@@ -198,15 +183,7 @@ class Results:
         ]
         for number, case in enumerate(missing, 1):
             progress(f"[{number}/{len(missing)}] {case.name}")
-            self.outcomes[case.name] = search(case, limit, processes)
-            self._save()
-
-    def _save(self) -> None:
-        if self.path is not None:
-            record = {name: dataclasses.asdict(one) for name, one in self.outcomes.items()}
-            temporary = self.path.with_name(self.path.name + ".part")
-            temporary.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-            temporary.replace(self.path)
+            self.put(case.name, search(case, limit, processes))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -424,7 +401,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> int:
     args = parse(argv)
     try:
-        results = Results(args.results)
+        results = Results(args.results, Outcome)
     except ValueError as error:
         print(error, file=sys.stderr)
         return 2
