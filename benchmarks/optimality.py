@@ -261,7 +261,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         results = Results(args.results, Outcome)
     except ValueError as error:
         progress(f"--results: {error}")
-        return 1
+        return 2
     programs = (EXACT, BEAM, BEAMS, *((ORIGINAL,) if args.original else ()))
     tables, failed = [], False
     for machine in args.machines:
