@@ -166,7 +166,7 @@ class LayerTable:
         mappings that were searched already; others are `wanted`.
         """
         changed = False
-        while (mapping := self._next(column)) is not None and self.wanted(column) is None:
+        while (mapping := self._next(column)) is not None and self._search_of(mapping) is None:
             self._look_at(mapping)
             changed = True
         if changed:
@@ -185,7 +185,11 @@ class LayerTable:
     def wanted(self, column: int) -> Job | None:
         """The search without which `refine` cannot go on, if there is any."""
         number = self._next(column)
-        return None if number is None or self._is_cheap(number) else self._job(number)
+        return None if number is None else self._search_of(number)
+
+    def _search_of(self, number: int) -> Job | None:
+        """The search without which an array mapping cannot be looked at, if there is any."""
+        return None if self._is_cheap(number) else self._job(number)
 
     def _job(self, number: int) -> Job | None:
         """The search of an array mapping under the constraint, unless that was done."""

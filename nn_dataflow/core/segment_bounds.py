@@ -110,6 +110,7 @@ class SegmentBounds:
         self._any_tops: dict[int, LayerBounds] = {}
         self._tables: dict[tuple[int, TopLoops], LayerTable] = {}
         self._lower: LowerBounds | None = None
+        self._least: tuple[float, ...] = ()
 
     @property
     def num_columns(self) -> int:
@@ -139,7 +140,13 @@ class SegmentBounds:
             self._lower = LowerBounds(
                 *(np.concatenate([c.ravel() for c in col]) for col in columns)
             )
+            self._least = tuple(float(col.min(initial=np.inf)) for col in self._lower)
         return self._lower
+
+    def least_of_all(self) -> tuple[float, ...]:
+        """Least of each lower bound over all combinations."""
+        self.lower()
+        return self._least
 
     def least(self, grid: ConstraintGrid, layer: int) -> Floats:
         """Least metric of a layer, over the values of its symbols."""

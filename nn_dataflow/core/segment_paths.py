@@ -90,10 +90,7 @@ class SegmentPaths:
 
     def _edge_bounds(self) -> Floats:
         """Least energy, time and weighted sum of every segment, (3, edges)."""
-        least = {
-            id(space): [column.min(initial=np.inf) for column in space.bounds.lower()]
-            for space in self.spaces
-        }
+        least = {id(space): space.bounds.least_of_all() for space in self.spaces}
         bounds: Floats = np.array([least[id(edge.space)] for edge in self.edges]).T
         return bounds
 
