@@ -284,7 +284,7 @@ def test_bounds_are_admissible(case, goal, num):
 
 @pytest.mark.parametrize("goal", GOALS)
 @given(searches(conv=True, partial=True))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=15, deadline=None)
 def test_partial_blocks_are_never_worse(goal, case):
     """The best is that of all candidates, those that others stand for included.
 
@@ -547,7 +547,7 @@ def test_local_region_keeps_the_first_that_fit():
 
 
 @given(searches(conv=True, tops=True, max_candidates=36 * 2000, partial=False))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_solver_takes_the_place_of_the_search(case):
     """Its valid schemes, each once, in its order, without ranking or cut."""
     nld, resource, options, cost, tops = case
