@@ -115,10 +115,7 @@ SWEEPS: dict[str, tuple[str, tuple[Case, ...]]] = {
     ),
 }
 WIDE = {"batch": 64, "nodes": (16, 16), "machine": SMALL_NODES, "options": SHARED}
-PROCESSES = {
-    net: tuple(Case(n, net=net, processes=n, **WIDE) for n in (1, 2))
-    for net in ("googlenet", "vgg_net")
-}
+PROCESSES = {"vgg_net": tuple(Case(n, net="vgg_net", processes=n, **WIDE) for n in (1, 2))}
 
 
 @dataclasses.dataclass(frozen=True)
