@@ -360,7 +360,8 @@ class LayerSpace:
                 if exceeds([key[index] for key in keys], [float(key[0]) for key in worst]):
                     break
             done.add(mapping)
-            if workers is not None:
+            is_known = self.mappings[mapping].knows(hop_costs[mapping])
+            if workers is not None and workers.num_ahead and not is_known:
                 self._search_ahead(mapping_of[order[place:]], hop_costs, workers)
             rows = others.rows[self.row_mapping[others.rows] == mapping]
             more = self.searched(rows, self.mappings[mapping], self._points(mapping, hop_costs))
@@ -379,9 +380,7 @@ class LayerSpace:
         return energy, choices.time + others.time
 
     def _search_ahead(self, mappings: Ints, hop_costs: HopCosts, workers: Workers) -> None:
-        """Unless the first of some array mappings is known, search it with some of the others."""
-        if not workers.num_ahead or self.mappings[mappings[0]].knows(hop_costs[mappings[0]]):
-            return
+        """Search the first of some array mappings together with those that may come next."""
         unknown = (
             number
             for number in dict.fromkeys(mappings.tolist())
@@ -430,7 +429,7 @@ class LayerSpace:
     def num_schedules(self) -> int:
         """How many partitions, array mappings and loop blocking schemes there are together."""
         counts = [mapping.num_candidates() for mapping in self.mappings]
-        return sum(counts[mapping] for mapping in self.row_mapping.tolist())
+        return int(np.array(counts, dtype=np.int64)[self.row_mapping].sum())
 
     def too_small(self) -> str:
         """Say which capacity no schedule of the layer keeps to."""
