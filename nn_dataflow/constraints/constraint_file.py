@@ -203,7 +203,7 @@ def _refuse_empty(table: Table, what: str, known: Mapping[str, int]) -> None:
 
 def _segment_rules(table: Table, network: Network, options: Option) -> list[SegmentRule]:
     table.check_all_keys(SEGMENTS)
-    shares = options.partition_interlayer or options.hw_gbuf_save_writeback
+    shares = options.shares_segments
     found = []
     for kind in table:
         for item in table.lists(kind):

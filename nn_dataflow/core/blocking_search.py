@@ -19,7 +19,7 @@ from nn_dataflow.util import prod
 from . import data_category_enum as de
 from . import loop_enum as le
 from .blocking_space import along
-from .buf_sharing import fewest_word_hops
+from .buf_sharing import best_sharing
 from .loop_blocking_space import (
     CATEGORY_OF_LOOP,
     LOOP_OF_CATEGORY,
@@ -338,7 +338,7 @@ class _Archive:
         space = self.space
         bl_ts, bl_ords = self._factors_and_orders(case, entry)
         tables = [(space.tables[lpe], entry[lpe]) for lpe in LOOP_OF_CATEGORY]
-        hops = fewest_word_hops(
+        best = best_sharing(
             space.model,
             bl_ts,
             bl_ords,
@@ -349,7 +349,7 @@ class _Archive:
             ],
             stored=[bool(space.stored[lpe][entry[lpe]]) for lpe in LOOP_OF_CATEGORY],
         )
-        return self.share_cost * hops
+        return self.share_cost * best.word_hops if best else 0
 
     def _factors_and_orders(
         self, case: int, entry: tuple[int, ...]

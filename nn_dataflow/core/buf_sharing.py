@@ -125,7 +125,7 @@ class _Moves(NamedTuple):
     width: Floats
 
 
-class _Best(NamedTuple):
+class BestSharing(NamedTuple):
     """The way to share with the fewest word-hops, and what it was found among."""
 
     word_hops: float
@@ -192,7 +192,7 @@ def share(
     stored
         Which categories live in GBUF.
     """
-    best = _best(model, bl_ts, bl_ords, fetch, unit_cnt, stored)
+    best = best_sharing(model, bl_ts, bl_ords, fetch, unit_cnt, stored)
     if best is None:
         return Sharing(order=tuple(bl_ords[1]))
     at = best.order, best.split
@@ -202,27 +202,14 @@ def share(
     return _result(best.loops.nest, split, order, best.subgrp, chosen, best.ways.weights)
 
 
-def fewest_word_hops(
+def best_sharing(
     model: BlockingModel,
     bl_ts: Sequence[Sequence[int]],
     bl_ords: Sequence[Sequence[int]],
     fetch: Sequence[Sequence[int]],
     unit_cnt: Sequence[int],
     stored: Sequence[bool],
-) -> float:
-    """Word-hops over all nodes of what `share` finds, whose parameters these are."""
-    best = _best(model, bl_ts, bl_ords, fetch, unit_cnt, stored)
-    return 0 if best is None else best.word_hops
-
-
-def _best(
-    model: BlockingModel,
-    bl_ts: Sequence[Sequence[int]],
-    bl_ords: Sequence[Sequence[int]],
-    fetch: Sequence[Sequence[int]],
-    unit_cnt: Sequence[int],
-    stored: Sequence[bool],
-) -> _Best | None:
+) -> BestSharing | None:
     """The best way to share, the first among equals; None if nothing is shared."""
     bufshr = model.bufshr
     words = [model.nld.usize_gbuf[d] * unit_cnt[d] * stored[d] for d in range(de.NUM)]
@@ -245,7 +232,7 @@ def _best(
             best = key, subgrp
     assert best is not None
     (word_hops, _, split, order), subgrp = best
-    return _Best(word_hops, subgrp, split, order, loops, ways)
+    return BestSharing(word_hops, subgrp, split, order, loops, ways)
 
 
 def _nest(model: BlockingModel, factors: Sequence[int], order: Sequence[int]) -> _Nest:

@@ -195,7 +195,7 @@ class NNDataflow:
         self._so_far = FoundSoFar(options)
         order = [name for vertex in schedule_order(self.network) for name in vertex]
         starts = self._input_parts(options)
-        pipelined = options.partition_interlayer or options.hw_gbuf_save_writeback
+        pipelined = options.shares_segments
         with self._timed("layers"):
             steps = self._make_steps(order, starts, options, progress)
         workers = Workers(options.nprocesses, executor)
@@ -217,7 +217,7 @@ class NNDataflow:
         self, steps: list[Step], starts: PartitionArray, options: Option, workers: Workers
     ) -> list[NNDataflowScheme]:
         """Find the best schedules whose segments all have one layer."""
-        pipelined = options.partition_interlayer or options.hw_gbuf_save_writeback
+        pipelined = options.shares_segments
         with workers, self._timed("network"):
             search = NetworkSearch(steps, len(starts), options.opt_goal, options.ntops, workers)
             self._so_far.add(
@@ -252,7 +252,7 @@ class NNDataflow:
             other = NNDataflow(*given, constraints)
             return bool(other._search(options, _no_progress, None))
 
-        pipelined = options.partition_interlayer or options.hw_gbuf_save_writeback
+        pipelined = options.shares_segments
         return blame(self.constraints, self.network, space, search if pipelined else None)
 
     def cache_stats(self) -> tuple[int, int]:

@@ -148,6 +148,11 @@ class Option(Record, _OptionFields):
         def _make(cls, iterable: Iterable[Any]) -> Self:
             return cls(**dict(zip(cls._fields, iterable, strict=True)))
 
+    @property
+    def shares_segments(self) -> bool:
+        """Whether layers may share a segment, next to each other or one after another."""
+        return bool(self.partition_interlayer or self.hw_gbuf_save_writeback)
+
     @staticmethod
     def option_list() -> list[str]:
         """Names of all options; those that are given by position come first, in this order.
