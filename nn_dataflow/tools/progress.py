@@ -12,7 +12,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from .terminal import columns
+from .terminal import columns, harmless
 
 if TYPE_CHECKING:
     from typing import TextIO
@@ -79,7 +79,7 @@ class ProgressLine:
             return
         while True:
             line = f"{self._title}: {time.monotonic() - begin:.0f} s{self._news}"
-            self._stream.write(_CLEAR + line[: columns(self._stream) - 1])
+            self._stream.write(_CLEAR + harmless(line)[: columns(self._stream) - 1])
             self._stream.flush()
             if self._stopped.wait(INTERVAL):
                 break

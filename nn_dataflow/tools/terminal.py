@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What the tools write: results on standard output, one line of failure on standard error.
 
-Decides what happens where a stream is closed, is full, or cannot show a sign of the table.
+Decides what happens where a stream is closed, is full, or cannot show a sign of the table; and that
+names which others have given cannot command a terminal.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 DEFAULT_COLUMNS = 80
 _PLAINER = str.maketrans({"·": ".", "…": "~", "┌": "/", "│": "|", "└": "\\"})
+_COMMANDS = {code: "?" for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
 
 
 class OutputError(Exception):
@@ -23,6 +25,15 @@ class OutputError(Exception):
 
 class NoReaderError(Exception):
     """Whoever read standard output has stopped reading, as ``head`` does."""
+
+
+def harmless(text: str) -> str:
+    r"""Return a text without the control characters that terminals obey; lines and tabs stay.
+
+    >>> harmless("fc\x1b[2J1\n")
+    'fc?[2J1\n'
+    """
+    return text.translate(_COMMANDS)
 
 
 def columns(stream: TextIO) -> int:
@@ -49,6 +60,7 @@ def write(text: str) -> None:
     if sys.stdout is None:
         raise OutputError("standard output is closed")
     encoding = sys.stdout.encoding or "ascii"
+    text = harmless(text)
     try:
         text.encode(encoding)
     except UnicodeEncodeError:
@@ -66,7 +78,7 @@ def write(text: str) -> None:
 def complain(line: str) -> None:
     """Write one line to standard error, if there is any."""
     if sys.stderr is not None:
-        print(" ".join(line.split()), file=sys.stderr)
+        print(harmless(" ".join(line.split())), file=sys.stderr)
 
 
 def _abandon_stdout() -> None:

@@ -44,6 +44,16 @@ def test_nothing_within_the_first_second():
 
 
 @pytest.mark.usefixtures("hurry")
+def test_names_do_not_command_the_terminal():
+    stream = Terminal()
+    line = ProgressLine("net", stream)
+    line.start()
+    line(3, 16, "fc\x1b[2J")
+    stream.wait_for(f"{CLEAR}net: 0 s, 3 of 16 layers, last fc?[2J")
+    line.stop()
+
+
+@pytest.mark.usefixtures("hurry")
 def test_one_line_is_rewritten_and_removed():
     stream = Terminal()
     line = ProgressLine("vgg_net", stream)
