@@ -15,6 +15,7 @@ from .argument_checks import OneLineParser, Refused
 from .comparison import as_values, compare
 from .comparison_table import render
 from .drawings import COMPARISON, PLOT, REPORT, Drawings
+from .output_file import refuse_overwriting
 from .result_json import to_plain, to_text
 from .result_record import read_record
 from .terminal import columns, write
@@ -81,6 +82,8 @@ def _drawings(
     if len(results) > MOST:
         option = REPORT if plot is None else PLOT
         raise Refused(f"{option}: shows at most {MOST} results, got {len(results)}")
+    inputs = {f"result {number}": path for number, path in enumerate(results, start=1)}
+    refuse_overwriting({REPORT: report}, inputs)
     return Drawings(plot, report, command)
 
 

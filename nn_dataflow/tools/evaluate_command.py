@@ -77,6 +77,9 @@ def run(argv: Sequence[str]) -> None:
         plot=given.plot,
         report=given.report,
         command=[*PROG.split(), *argv],
+        net=given.net,
+        arch=given.arch,
+        inputs={"RESULT.json": given.result},
     )
     stored = read_result(given.result)
     result = evaluated(given.result, stored, given.arch, given.net)

@@ -88,6 +88,9 @@ def run(arguments: Arguments) -> None:
         plot=arguments.plot,
         report=arguments.report,
         command=[PROG, *arguments.words],
+        net=arguments.net,
+        arch=arguments.arch,
+        inputs={CONSTRAINTS: arguments.constraints},
     )
     problem = describe(arguments)
     output.check_layers(problem.net, problem.network)

@@ -3,14 +3,90 @@
 
 Decides what ``--output``, ``--report`` and ``--plot`` accept (docs/model/search.md section 7, docs/
 report.md section 1): a new name or an ordinary file, or a folder, in a folder that can be written,
-found out before the search starts.
+found out before the search starts. None of them may be a file that is read.
 """
 
+from __future__ import annotations
+
 import os
+from itertools import product
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .argument_checks import Refused, refuse, shown
 from .terminal import OutputError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def refuse_overwriting(outputs: Mapping[str, str | None], inputs: Mapping[str, str | None]) -> None:
+    """Refuse to write over a file that is read, and to write two things into one file.
+
+    Parameters
+    ----------
+    outputs, inputs
+        Names of files by what they were given with; None for what was not given.
+
+    Raises
+    ------
+    Refused
+        If an output is an input, or one of the outputs before it.
+
+    Examples
+    --------
+    >>> refuse_overwriting({"--output": "./mine.json"}, {"--arch": "mine.json"})
+    Traceback (most recent call last):
+        ...
+    nn_dataflow.tools.argument_checks.Refused: --output ./mine.json: must be another file than \
+--arch mine.json, which it would overwrite
+    """
+    written = {option: path for option, path in outputs.items() if path}
+    read = {what: path for what, path in inputs.items() if path}
+    for (option, path), (what, other) in product(written.items(), {**read, **written}.items()):
+        if what != option and _is_same(path, other):
+            refuse(
+                option, path, f"another file than {what} {shown(other)}, which it would overwrite"
+            )
+
+
+def files_of(net: str | None, arch: str | None) -> dict[str, str | None]:
+    """Return those of a network and a machine that are files, not names of what the package brings.
+
+    Examples
+    --------
+    >>> files_of("vgg_net", "mine.yaml"), files_of("nets/mine.py", "eyeriss-chip")
+    ({'NET': None, '--arch': 'mine.yaml'}, {'NET': 'nets/mine.py', '--arch': None})
+    """
+    is_preset = False
+    if arch is not None:
+        from nn_dataflow.machines.machine_file import PRESETS  # noqa: PLC0415 (slow to import)
+
+        is_preset = arch in PRESETS
+    is_named = net is not None and Path(net).name == net and Path(net).suffix != ".py"
+    return {"NET": None if is_named else net, "--arch": None if is_preset else arch}
+
+
+def _is_same(path: str, other: str) -> bool:
+    """Whether two names are of the same file, be it there or not."""
+    try:
+        return os.path.realpath(path) == os.path.realpath(other) or Path(path).samefile(other)
+    except (OSError, ValueError):
+        return False
+
+
+def _resolved(path: str, option: str) -> Path:
+    """Return the place that a name stands for, behind symbolic links.
+
+    Raises
+    ------
+    Refused
+        If the links go round in a circle, or no file can have such a name.
+    """
+    try:
+        return Path(path).resolve()
+    except (OSError, RuntimeError, ValueError) as error:
+        raise Refused(f"{option} {shown(path)}: cannot be written: {error}") from None
 
 
 class OutputFile:
@@ -35,8 +111,8 @@ class OutputFile:
         if not path:
             refuse(option, path, "the name of a file")
         self._option = option
-        self._place = Path(path).resolve()
-        self._part = self._place.with_name(f".nn_dataflow-{os.getpid()}.part")
+        self._place = _resolved(path, option)
+        self._part = self._place.parent / f".nn_dataflow-{os.getpid()}.part"
         try:
             if not self._place.parent.is_dir():
                 refuse(option, path, "a file in an existing folder")
@@ -92,7 +168,7 @@ class OutputFolder:
         if not path:
             refuse(option, path, "the name of a folder")
         self._option = option
-        self._place = Path(path).resolve()
+        self._place = _resolved(path, option)
         # A file beside the folder, or in it, tells whether it could be made or written.
         where = self._place if self._place.exists() else self._place.parent
         part = where / f".nn_dataflow-{os.getpid()}.part"

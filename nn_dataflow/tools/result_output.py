@@ -9,10 +9,11 @@ and a report are made beside all that (docs/report.md section 1).
 from __future__ import annotations
 
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from .argument_checks import Refused, refuse_layer
-from .terminal import columns, write
+from .terminal import NoReaderError, OutputError, columns, write
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -37,11 +38,16 @@ class ResultOutput:
         Folder that gets pictures, and file that gets a report.
     command : sequence of str
         The command line, for the report.
+    net, arch : str or None
+        Network and machine as they were given, names or files.
+    inputs : mapping of str to str or None
+        Other files that are read, by what they were given with.
 
     Raises
     ------
     Refused
-        If there is nowhere to put the result, or two kinds of it in one place.
+        If there is nowhere to put the result, or two kinds of it in one place, or it would
+        overwrite what is read.
     """
 
     def __init__(
@@ -53,12 +59,20 @@ class ResultOutput:
         plot: str | None = None,
         report: str | None = None,
         command: Sequence[str] = (),
+        net: str | None = None,
+        arch: str | None = None,
+        inputs: Mapping[str, str | None] | None = None,
     ) -> None:
         if json and layers:
             raise Refused("--explain: must not be given with --json; use --output FILE for JSON")
         self._layers = layers
         self._drawings = None
         self._file = None
+        if output is not None or report is not None:
+            from .output_file import files_of, refuse_overwriting  # noqa: PLC0415
+
+            read = {**files_of(net, arch), **(inputs or {})}
+            refuse_overwriting({"--output": output, "--report": report}, read)
         if output is not None:
             from .output_file import OutputFile  # noqa: PLC0415
 
@@ -99,17 +113,37 @@ class ResultOutput:
         OutputError
             If it cannot be written.
         """
-        text = ""
-        if self._file or self._json_wanted:
-            from .result_json import to_text  # noqa: PLC0415
+        # What fails must not take with it what can still be shown of a long search.
+        failures = [
+            failure
+            for step in (
+                partial(self._save, record),
+                partial(self._print, result, record, table),
+                partial(self._draw, result),
+            )
+            if (failure := _failure(step))
+        ]
+        if failures:
+            raise min(failures, key=lambda error: isinstance(error, NoReaderError))
 
-            text = to_text(record())
-        if self._file:
-            self._file.save(text)
-        if self._drawings:
-            self._drawings.save(result)
+    def _save(self, record: Callable[[], Mapping[str, Any]]) -> None:
+        """Write the file, and if that fails, have JSON on standard output."""
+        if self._file is None:
+            return
+        try:
+            self._file.save(_text(record))
+        except OutputError as error:
+            self._json_wanted = self._json_wanted or not self._table_wanted
+            raise OutputError(f"{error}; the result is on standard output") from error
+
+    def _print(
+        self,
+        result: SearchResult,
+        record: Callable[[], Mapping[str, Any]],
+        table: Callable[[int], str],
+    ) -> None:
         if self._json_wanted:
-            write(text)
+            write(_text(record))
         if self._table_wanted:
             write(table(columns(sys.stdout)))
         for number, name in enumerate(self._layers):
@@ -118,3 +152,22 @@ class ResultOutput:
 
             before = "\n" if number or self._table_wanted else ""
             write(f"{before}{explain(result.best, name)}\n{why(result, name)}")
+
+    def _draw(self, result: SearchResult) -> None:
+        if self._drawings:
+            self._drawings.save(result)
+
+
+def _failure(step: Callable[[], None]) -> Exception | None:
+    """Take a step, and return what cannot be written."""
+    try:
+        step()
+    except (OutputError, NoReaderError) as error:
+        return error
+    return None
+
+
+def _text(record: Callable[[], Mapping[str, Any]]) -> str:
+    from .result_json import to_text  # noqa: PLC0415
+
+    return to_text(record())

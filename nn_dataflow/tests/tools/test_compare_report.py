@@ -15,6 +15,7 @@ from nn_dataflow.tests.tools.report_page import (
     parsed,
 )
 from nn_dataflow.tests.tools.report_page import values as numbers
+from nn_dataflow.tools import main
 from nn_dataflow.tools.comparison import compare
 from nn_dataflow.tools.result_record import ResultRecord
 
@@ -238,6 +239,16 @@ def test_all_values_are_escaped():
     assert page.id("B-layers").rows()[-1][0].text == name
     assert "Only in B: <u>." in page.id("B").text
     assert page.id("command").text == "a '<q>' && b"
+
+
+def test_no_result_is_overwritten(capsys, tmp_path):
+    paths = [tmp_path / "a.json", tmp_path / "b.json"]
+    for path in paths:
+        path.write_text("{}")
+    for path in paths:
+        assert main.main(["compare", *map(str, paths), "--report", str(path)]) == 2
+        assert capsys.readouterr().err.endswith("which it would overwrite\n")
+        assert path.read_text() == "{}"
 
 
 def test_same_results_same_report():

@@ -2,6 +2,8 @@
 """Tests of ``--plot`` and ``--report`` (docs/report.md section 1)."""
 
 import json
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -104,6 +106,35 @@ def test_folders_that_refuse_files(capsys, search, tmp_path, option, monkeypatch
     assert [*tmp_path.iterdir()] == []
 
 
+@pytest.mark.usefixtures("search")
+def test_a_picture_that_fails_takes_no_result_with_it(capsys, tmp_path, monkeypatch):
+    def fail(*_):
+        raise MemoryError("too large")
+
+    monkeypatch.setattr("nn_dataflow.tools.drawings.Drawings.save", fail)
+    status, out, err = run(capsys, "mlp_s", "--plot", str(tmp_path / "x"))
+    assert status == 1
+    assert json.loads(out)["net"] == "mlp_s"
+    assert (
+        err == "nn_dataflow_search: internal error: MemoryError: too large (--debug shows where)\n"
+    )
+
+
+def test_a_reader_that_stops_reading_takes_no_picture_with_it(tmp_path):
+    read, write = os.pipe()
+    os.close(read)
+    words = ["mlp_s", "--report", str(tmp_path / "r.html"), "-p", "1"]
+    done = subprocess.run(
+        [sys.executable, nn_dataflow_search.__file__, *words],
+        stdout=write,
+        stderr=subprocess.PIPE,
+        check=False,
+    )
+    os.close(write)
+    assert (done.returncode, done.stderr) == (141, b"")
+    assert (tmp_path / "r.html").read_text(encoding="utf-8").endswith("</html>\n")
+
+
 @pytest.mark.parametrize(
     ("option", "module", "package", "extra"),
     [("--plot", "matplotlib", "matplotlib", "plot"), ("--report", "jinja2", "Jinja2", "report")],
@@ -139,7 +170,7 @@ def test_files_are_as_they_were_when_writing_fails(capsys, tmp_path, monkeypatch
 
     monkeypatch.setattr(Path, "replace", replace)
     status, out, err = run(capsys, "mlp_s", option, str(place))
-    assert (status, out) == (1, "")
+    assert (status, json.loads(out)["net"]) == (1, "mlp_s")
     assert err.startswith(f"nn_dataflow_search: error: {option} ")
     assert err.endswith(": cannot be written: No space left on device\n")
     assert file.read_text() == "old"

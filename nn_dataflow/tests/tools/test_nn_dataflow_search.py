@@ -558,6 +558,7 @@ def test_output_places_that_are_refused_before_the_search(search, capsys, tmp_pa
         f"{tmp_path}/no/x": f"--output {tmp_path}/no/x: must be a file in an existing folder",
         f"{tmp_path}/file/x": f"--output {tmp_path}/file/x: must be a file in an existing folder",
         "/dev/null": "--output /dev/null: must be a new name or an ordinary file",
+        "/": "--output /: must be a new name or an ordinary file",
     }
     for place, message in places.items():
         # A long path is cut in messages, so it is compared as far as that.
@@ -566,6 +567,44 @@ def test_output_places_that_are_refused_before_the_search(search, capsys, tmp_pa
         assert got.endswith(": must" + rule)
         assert got.startswith(start[:50])
     assert not search.calls
+
+
+def test_links_in_a_circle_are_no_fault_of_the_program(search, capsys, tmp_path):
+    one, other = tmp_path / "one", tmp_path / "other"
+    one.symlink_to(other)
+    other.symlink_to(one)
+    assert refusal(capsys, f"mlp_s -o {one}/x").startswith("--output ")
+    assert refusal(capsys, f"mlp_s --plot {one}/x").startswith("--plot ")
+    assert not search.calls
+
+
+@pytest.mark.parametrize("option", ["-o", "--report"])
+@pytest.mark.parametrize("source", ["net.py", "--arch mine.json", "--constraints wanted.json"])
+def test_what_is_read_is_not_overwritten(search, capsys, tmp_path, monkeypatch, option, source):
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / source.split()[-1]
+    file.write_text("work of a day")
+    os.link(file, tmp_path / "link")
+    words = source if source == "net.py" else f"mlp_s {source}"
+    for other in (f"./{file.name}", str(file), "link"):
+        message = refusal(capsys, f"{words} {option} {other}")
+        assert message.endswith(f"{source.replace('net', 'NET net')}, which it would overwrite")
+    assert file.read_text() == "work of a day"
+    assert not search.calls
+
+
+def test_two_results_need_two_files(search, capsys, tmp_path):
+    same = tmp_path / "x"
+    message = refusal(capsys, f"mlp_s -o {same} --report {tmp_path}/./x")
+    assert ": must be another file than --output " in message.replace("--report", "--output", 1)
+    assert not search.calls
+
+
+def test_names_of_the_package_are_no_files(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for _ in range(2):
+        assert run(capsys, "mlp_s -p 1 -o mlp_s") == (0, "", "")
+        assert run(capsys, "mlp_s -p 1 --arch tetris-l1 -o tetris-l1") == (0, "", "")
 
 
 def test_output_folder_that_cannot_be_written(search, capsys, tmp_path, monkeypatch):
@@ -588,9 +627,12 @@ def test_output_file_is_as_it_was_when_writing_fails(capsys, tmp_path, monkeypat
     file.write_text("old")
     monkeypatch.setattr(Path, "replace", replace)
     status, out, err = run(capsys, "mlp_s", f"-o {file}")
-    assert (status, out) == (1, "")
+    assert status == 1
+    assert json.loads(out)["net"] == "mlp_s"  # what was searched for is not lost
     assert err.count("\n") == 1
-    assert err.endswith("cannot be written: No space left on device\n")
+    assert err.endswith(
+        "cannot be written: No space left on device; the result is on standard output\n"
+    )
     assert file.read_text() == "old"
     assert [path.name for path in tmp_path.iterdir()] == ["result.json"]
 
@@ -717,3 +759,19 @@ def test_terminal_gets_the_table(tmp_path, extra, starts):
     assert (done.returncode, done.stderr) == (0, "")
     assert "".join(shown).startswith(starts)
     assert json.loads(file.read_text())["net"] == "mlp_s"
+
+
+def test_names_do_not_command_a_terminal(capsys, monkeypatch, tmp_path):
+    path = tmp_path / "net.py"
+    path.write_text(
+        "from nn_dataflow.core import FCLayer, InputLayer, Network\n"
+        "NN = Network('one')\n"
+        "NN.set_input_layer(InputLayer(4, 1))\n"
+        "NN.add('fc\\x1b[2J\\x9b1', FCLayer(4, 4))\n"
+    )
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    status, out, err = run(capsys, str(path), "-p 1")
+    assert (status, err) == (0, "")
+    assert "fc?[2J?1" in out
+    assert not set("\x1b\x9b") & set(out)
+    assert "\x1b" not in refusal(capsys, "mlp_s --explain fc\x1b[2J")
