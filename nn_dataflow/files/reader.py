@@ -41,7 +41,7 @@ def read(path: str | Path, extra: str) -> Document:
     """
     name = str(path)
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        text = Path(path).read_text(encoding="utf-8-sig")
     except OSError as error:
         raise InputError(f"{name}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:

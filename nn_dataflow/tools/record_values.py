@@ -10,14 +10,25 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+
+from nn_dataflow.core import mem_hier_enum as me
+from nn_dataflow.core.cost import Cost
+from nn_dataflow.core.node_region import NodeRegion
+from nn_dataflow.core.phy_dim2 import PhyDim2
+from nn_dataflow.machines.limits import MAX_NODES
 
 from .argument_checks import Refused, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from typing_extensions import Self
+
+Made = TypeVar("Made")
+
+_LARGEST = 1e100
+_LARGEST_WHOLE = 2**53
 
 
 def read_json(path: str) -> Any:
@@ -29,7 +40,7 @@ def read_json(path: str) -> Any:
         If it cannot be read, or is no JSON: with the file, and the line.
     """
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
+        return json.loads(Path(path).read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise Refused(f"{path}: cannot be read: {error.strerror}") from None
     except json.JSONDecodeError as error:
@@ -117,11 +128,76 @@ class RecordValues:
         except (TypeError, ValueError) as error:
             self.refuse(key, f"{error}")
 
+    def built(self, make: Callable[..., Made], values: Mapping[str, Any]) -> Made:
+        """Return a record of the model with these fields, whose own refusal is told."""
+        try:
+            return make(**values)
+        except (TypeError, ValueError, KeyError, OverflowError) as error:
+            said = error.args[0] if error.args else error
+            raise Refused(f"{self.path}: {self.where}: {said}") from None
+
+    def check_finite(self) -> None:
+        """Refuse numbers that JSON does not have, wherever they are."""
+        for key, value in self._values.items():
+            if not _is_finite(value):
+                self.refuse(key, "must have no NaN and no infinite number")
+
+
+def region_of(value: Any) -> NodeRegion:
+    """Return a region of nodes as the record has it, with one node at least.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is none.
+
+    Examples
+    --------
+    >>> region_of([[2, 2], [0, 0], [1, 1], 0, 2, 2]).dim
+    PhyDim2(h=2, w=2)
+    """
+    form = [(2,), (2,), (2,), (), (), ()]
+    if not (
+        isinstance(value, list)
+        and len(value) == len(form)
+        and all(
+            has_shape(part, shape, -_LARGEST_WHOLE) for part, shape in zip(value, form, strict=True)
+        )
+    ):
+        raise ValueError(f"must be [dim, origin, dist, type, wtot, wbeg], got {short(value)}")
+    dim, origin, dist, kind, wtot, wbeg = value
+    if min(dim) < 1 or dim[0] * dim[1] > MAX_NODES:
+        raise ValueError(f"must have from 1 to {MAX_NODES} nodes, got {short(dim)}")
+    return NodeRegion(
+        PhyDim2(*dim), PhyDim2(*origin), PhyDim2(*dist), type=kind, wtot=wtot, wbeg=wbeg
+    )
+
+
+def cost_of(prices: RecordValues) -> Cost:
+    """Return unit costs."""
+    return prices.built(
+        Cost,
+        {
+            "mac_op": prices.number("mac_op"),
+            "mem_hier": tuple(prices.numbers("mem_hier", (me.NUM,))),
+            "noc_hop": prices.number("noc_hop"),
+            "idl_unit": prices.number("idl_unit"),
+        },
+    )
+
+
+def _is_finite(value: Any) -> bool:
+    if isinstance(value, float):
+        return math.isfinite(value)
+    if isinstance(value, dict):
+        return all(map(_is_finite, value.values()))
+    return not isinstance(value, list) or all(map(_is_finite, value))
+
 
 def is_number(value: Any) -> bool:
-    """Whether a value is a finite number."""
+    """Whether a value is a number with which one can go on calculating."""
     is_bool = isinstance(value, bool)
-    return isinstance(value, (int, float)) and not is_bool and math.isfinite(value)
+    return isinstance(value, (int, float)) and not is_bool and abs(value) <= _LARGEST
 
 
 def _are_numbers(value: Any, shape: Sequence[int]) -> bool:
@@ -135,9 +211,14 @@ def _are_numbers(value: Any, shape: Sequence[int]) -> bool:
 
 
 def has_shape(value: Any, shape: Sequence[int], lowest: int) -> bool:
-    """Whether a value is nested lists of whole numbers of at least ``lowest``."""
+    """Whether a value is nested lists of whole numbers of at least ``lowest``, not absurdly large.
+
+    >>> has_shape([[1, 2]], (1, 2), 1), has_shape([10**30], (1,), 1)
+    (True, False)
+    """
     if not shape:
-        return isinstance(value, int) and not isinstance(value, bool) and value >= lowest
+        is_whole = isinstance(value, int) and not isinstance(value, bool)
+        return is_whole and lowest <= value <= _LARGEST_WHOLE
     return (
         isinstance(value, list)
         and len(value) == shape[0]

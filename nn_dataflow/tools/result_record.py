@@ -10,11 +10,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nn_dataflow.core.certificate import Certificate
-from nn_dataflow.core.cost import Cost
 from nn_dataflow.core.scheduling_result import level_accesses
 
 from .layer_figures import busy_share, components, limit_of
-from .record_values import RecordValues, read_json
+from .record_values import RecordValues, cost_of, read_json, region_of
 from .search_options import GOALS
 
 if TYPE_CHECKING:
@@ -112,15 +111,10 @@ class ResultRecord:
         self.version = top.text("version")
         self.net = top.text("net")
         self.batch = top.whole("batch")
-        prices = top.table("cost")
-        self.cost = Cost(
-            mac_op=prices.number("mac_op"),
-            mem_hier=tuple(prices.numbers("mem_hier", (_LEVELS,))),
-            noc_hop=prices.number("noc_hop"),
-            idl_unit=prices.number("idl_unit"),
-        )
-        self.machine: dict[str, Any] = dict(values["machine"]) if "machine" in top else {}
-        self.cost_unit = top.table("machine").text("cost_unit", "") if "machine" in top else ""
+        self.cost = cost_of(top.table("cost"))
+        told = top.table("machine") if "machine" in top else RecordValues(path, "machine", {})
+        self.machine: dict[str, Any] = {key: told.get(key) for key in told}
+        self.cost_unit = told.text("cost_unit", "")
         resource = top.table("resource")
         self.resource: dict[str, Any] = {key: resource.get(key) for key in resource}
         options = top.table("options")
@@ -131,7 +125,12 @@ class ResultRecord:
             options.refuse("opt_goal", f"must be one of {', '.join(GOALS)}, got {self.goal!r}")
         height, width = resource.wholes("dim_array", (2,), 1)
         self.pes_per_node: int = height * width
-        self.num_nodes = _num_nodes(resource)
+        regions = {
+            key: resource.made(key, region_of)
+            for key in dict.fromkeys(["proc_region", *resource])
+            if key.endswith("_region")
+        }
+        self.num_nodes: int = regions["proc_region"].dim.size()
         self.total_cost = top.number("total_cost")
         self.total_time = top.number("total_time")
         if self.total_time <= 0:
@@ -143,6 +142,7 @@ class ResultRecord:
         self.layers = {name: _layer(schedules, name) for name in schedules}
         self.certificate = self._certificate(top)
         self.segments = _segments(top, [*self.layers.values()])
+        top.check_finite()
 
     def _certificate(self, top: RecordValues) -> Certificate | None:
         if "certificate" not in top or top.get("certificate") is None:
@@ -198,15 +198,6 @@ def _constraints(top: RecordValues) -> dict[str, Any]:
     parts = top.table("constraints")
     tables = {part: parts.table(part) for part in parts}
     return {f"{part}.{key}": inner.get(key) for part, inner in tables.items() for key in inner}
-
-
-def _num_nodes(resource: RecordValues) -> int:
-    region = resource.get("proc_region")
-    if not (isinstance(region, list) and region):
-        resource.refuse("proc_region", "must be a region")
-    dims = RecordValues(resource.path, "resource.proc_region", {"dim": region[0]})
-    height, width = dims.wholes("dim", (2,), 1)
-    return int(height * width)
 
 
 def _layer(schedules: RecordValues, name: str) -> RecordedLayer:

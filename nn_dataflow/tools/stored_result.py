@@ -8,10 +8,8 @@ are figures that follow from them. Each refusal names the file and the key.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from nn_dataflow.core.cost import Cost
-from nn_dataflow.core.node_region import NodeRegion
 from nn_dataflow.core.option import Option
 from nn_dataflow.core.partition_scheme import PartitionScheme
 from nn_dataflow.core.phy_dim2 import PhyDim2
@@ -19,13 +17,11 @@ from nn_dataflow.core.resource import Resource
 from nn_dataflow.core.schedule_plan import LayerPlan, SchedulePlan
 from nn_dataflow.machines.spec import Machine
 
-from .argument_checks import MAX_BATCH, Refused
-from .record_values import RecordValues, has_shape, read_json, short, tuples
+from .argument_checks import MAX_BATCH
+from .record_values import RecordValues, cost_of, has_shape, read_json, region_of, short, tuples
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-
-Made = TypeVar("Made")
+    from collections.abc import Mapping
 
 _REGIONS = ("proc_region", "dram_region", "src_data_region", "dst_data_region")
 _MAY_BE_UNLIMITED = (
@@ -71,7 +67,7 @@ def read_result(path: str) -> StoredResult:
     told = top.table("machine") if "machine" in top else _Values(path, "machine", {})
     machine = Machine(
         resource,
-        _cost(top.table("cost")),
+        cost_of(top.table("cost")),
         told.whole("word", 16),
         *(told.text(key, "") for key in ("cost_unit", "name", "memory")),
     )
@@ -148,36 +144,22 @@ def _layer(schedules: _Values, name: str) -> LayerPlan:
 
 
 def _resource(table: _Values) -> Resource:
-    regions = {key: table.made(key, _region) for key in _REGIONS}
+    regions = {key: table.made(key, region_of) for key in _REGIONS}
     values = {key: table.get(key) for key in Resource._fields if key not in _REGIONS}
     values["dim_array"] = PhyDim2(*table.wholes("dim_array", (2,), 1))
-    return _made(table, Resource, {**regions, **_unlimited(values)})
-
-
-def _cost(table: _Values) -> Cost:
-    values = {key: table.get(key) for key in Cost._fields}
-    return _made(table, Cost, {**values, "mem_hier": table.made("mem_hier", tuple)})
+    return table.built(Resource, {**regions, **_unlimited(values)})
 
 
 def _options(table: _Values) -> Option:
     values = _unlimited({key: table.get(key) for key in table})
     bypass = table.made("sw_gbuf_bypass", tuple)
-    return _made(table, Option, {**values, "sw_gbuf_bypass": bypass})
+    return table.built(Option, {**values, "sw_gbuf_bypass": bypass})
 
 
 def _constraints(top: _Values) -> Mapping[str, Any]:
     """Return what was fixed or forbidden, as a constraint file says it."""
     top.table("constraints")
     return dict(top.get("constraints"))
-
-
-def _made(table: _Values, make: Callable[..., Made], values: Mapping[str, Any]) -> Made:
-    """Return a record of the model, whose own refusal is told."""
-    try:
-        return make(**values)
-    except (TypeError, ValueError, KeyError) as error:
-        said = error.args[0] if error.args else error
-        raise Refused(f"{table.path}: {table.where}: {said}") from None
 
 
 def _unlimited(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -188,31 +170,12 @@ def _unlimited(values: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _region(value: Any) -> NodeRegion:
-    if not _has_lengths(value, (2, 2, 2, None, None, None)):
-        raise ValueError(f"must be [dim, origin, dist, type, wtot, wbeg], got {short(value)}")
-    dim, origin, dist, kind, wtot, wbeg = value
-    return NodeRegion(
-        PhyDim2(*dim), PhyDim2(*origin), PhyDim2(*dist), type=kind, wtot=wtot, wbeg=wbeg
-    )
-
-
 def _partition(value: Any) -> PartitionScheme:
-    if not _has_lengths(value, (4, 4)):
+    if not (isinstance(value, list) and len(value) == 2):
         raise ValueError(f"must be [order, 4 pairs], got {short(value)}")
     order, pdims = value
+    if not has_shape(order, (4,), 0):
+        raise ValueError(f"must have an order of four whole numbers, got {short(order)}")
     if not has_shape(pdims, (4, 2), 1):
         raise ValueError(f"must have four pairs of whole numbers of at least 1, got {pdims}")
     return PartitionScheme(order, pdims)
-
-
-def _has_lengths(value: Any, lengths: Sequence[int | None]) -> bool:
-    """Whether a value is a list of as many parts, each of its length if it has one."""
-    return (
-        isinstance(value, list)
-        and len(value) == len(lengths)
-        and all(
-            length is None or (isinstance(part, list) and len(part) == length)
-            for part, length in zip(value, lengths, strict=True)
-        )
-    )

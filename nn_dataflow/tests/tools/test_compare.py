@@ -2,6 +2,7 @@
 """Tests of ``nn_dataflow compare`` (docs/compare.md)."""
 
 import json
+import math
 import sys
 from pathlib import Path
 
@@ -75,7 +76,7 @@ def test_what_was_searched_otherwise(results):
 def test_regions_and_missing_fields_are_readable(results):
     machine = {"name": "mine", "word": 16, "cost_unit": "pJ", "memory": ""}
     resource = json.loads(results[MLP])["resource"]
-    resource = {**resource, "proc_region": [[1, 4], [0, 2], [1, 2], 0, 4, 0]}
+    resource = {**resource, "proc_region": [[1, 4], [0, 2], [1, 2], 0, 4, 4]}
     there = compared(results, MLP, MLP, machine=machine, resource=resource, version="4")
     text = " ".join(render(there, 100).split())
     for words in (
@@ -225,11 +226,32 @@ def put(value, *keys):
         (put(float("nan"), "total_cost"), "total_cost: must be a number, got NaN"),
         (put(0, "total_time"), "total_time: must be above 0"),
         (put([1, 2], "total_accesses"), "total_accesses: must be 4 numbers, got [1, 2]"),
-        (put(None, "resource", "proc_region"), "resource.proc_region: must be a region"),
         (
-            put([[2], 0], "resource", "proc_region"),
-            "resource.proc_region.dim: must be 2 whole numbers of at least 1, got [2]",
+            put(None, "resource", "proc_region"),
+            "resource.proc_region: must be [dim, origin, dist, type, wtot, wbeg], got null",
         ),
+        (
+            put([2], "resource", "dram_region", 0),
+            (
+                "resource.dram_region: must be [dim, origin, dist, type, wtot, wbeg], "
+                "got [[2], [0, 0], [1, 1], 1, 2, 2]"
+            ),
+        ),
+        (
+            put([0, 2], "resource", "proc_region", 0),
+            "resource.proc_region: must have from 1 to 65536 nodes, got [0, 2]",
+        ),
+        (
+            put(-1, "cost", "mac_op"),
+            "cost: Cost: mac_op must be a scalar, finite and not negative, got -1",
+        ),
+        (put([1], "machine"), "machine: must be a mapping"),
+        (put(10**400, "total_cost"), f"total_cost: must be a number, got {10**56}..."),
+        (
+            put(10**30, "resource", "dim_array", 0),
+            f"resource.dim_array: must be 2 whole numbers of at least 1, got [{10**30}, 16]",
+        ),
+        (put(math.inf, "curve"), "curve: must have no NaN and no infinite number"),
         (
             put(["x"] * 4, "cost", "mem_hier"),
             'cost.mem_hier: must be 4 numbers, got ["x", "x", "x", "x"]',

@@ -302,7 +302,7 @@ FC1 = ("schedules", "fc1", 0)
         ),
         (put("resource", "proc_region", 0, value=[1]), "resource.proc_region: must be [dim, "),
         (put("resource", "dim_array", value=3), "resource.dim_array: must be 2 whole numbers "),
-        (put("cost", "mem_hier", value=[1, 2]), "cost: Cost: mem_hier must have 4 costs, got "),
+        (put("cost", "mem_hier", value=[1, 2]), "cost.mem_hier: must be 4 numbers, got [1, 2]"),
         (put("cost", "noc_hop", value=None), "cost.noc_hop: is missing"),
         (
             put("options", "opt_goal", value="x"),
@@ -408,3 +408,41 @@ def test_the_table_says_that_nothing_was_searched(monkeypatch, tmp_path, stored)
     assert "machine eyeriss-isca16; 2x2 nodes of 16x16 PEs;" in text
     assert "\nevaluated without a search: cost 9.29376e+06 (0.0" in text
     assert f" (1 times the 18272 stored) in {path}\n" in text
+
+
+@pytest.mark.parametrize("option", ["-o", "--report"])
+def test_the_stored_result_is_not_overwritten(capsys, stored, option):
+    path = stored()
+    before = Path(path).read_bytes()
+    assert main.main(["evaluate", path, option, path]) == 2
+    assert capsys.readouterr().err.endswith("which it would overwrite\n")
+    assert Path(path).read_bytes() == before
+
+
+def test_a_byte_order_mark_is_no_fault(capsys, stored):
+    path = stored()
+    Path(path).write_bytes(b"\xef\xbb\xbf" + Path(path).read_bytes())
+    assert main.main(["evaluate", path]) == 0
+    assert json.loads(capsys.readouterr().out)["net"] == "mlp_s"
+
+
+@pytest.mark.parametrize(
+    ("keys", "value", "refused"),
+    [
+        (("resource", "src_data_region", 0, 1), 10**30, "resource.src_data_region: must be [dim,"),
+        (("resource", "proc_region", 0), [2**40, 2], "resource.proc_region: must have from 1 to "),
+        (("cost", "mem_hier", 1), 10**400, "cost.mem_hier: "),
+        (("schedules", "fc1", 0, "part", 0), [0, 1, 2], "schedules.fc1.part: must have an order "),
+    ],
+)
+def test_absurd_values_are_refused(capsys, stored, keys, value, refused):
+    def change(values):
+        for key in keys[:-1]:
+            values = values[key]
+        values[keys[-1]] = value
+
+    path = stored(change)
+    assert main.main(["evaluate", path]) == 2
+    err = capsys.readouterr().err
+    assert err.startswith(f"nn_dataflow evaluate: error: {path}: {refused}")
+    assert err.count("\n") == 1
