@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from nn_dataflow.core import mem_hier_enum as me
+from nn_dataflow.core.certificate import Certificate
 from nn_dataflow.core.cost import Cost
 from nn_dataflow.core.node_region import NodeRegion
 from nn_dataflow.core.phy_dim2 import PhyDim2
@@ -184,6 +185,16 @@ def cost_of(prices: RecordValues) -> Cost:
             "idl_unit": prices.number("idl_unit"),
         },
     )
+
+
+def certificate_of(top: RecordValues, cost: float, time: float) -> Certificate | None:
+    """Return what is proven of a record, if anything is: of cost, time, or their product."""
+    if "certificate" not in top or top.get("certificate") is None:
+        return None
+    told = top.table("certificate")
+    least = told.number("lower_bound")
+    value = {"e": cost, "d": time}.get(top.table("options").text("opt_goal"), cost * time)
+    return Certificate(value, value if told.get("optimal") is True else least)
 
 
 def _is_finite(value: Any) -> bool:

@@ -9,15 +9,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from nn_dataflow.core.certificate import Certificate
 from nn_dataflow.core.scheduling_result import level_accesses
 
 from .layer_figures import busy_share, components, limit_of
-from .record_values import RecordValues, cost_of, read_json, region_of
+from .record_values import RecordValues, certificate_of, cost_of, read_json, region_of
 from .search_options import GOALS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from nn_dataflow.core.certificate import Certificate
 
     from .layer_figures import Component
 
@@ -140,18 +141,9 @@ class ResultRecord:
         self.total_noc_hops = top.number("total_noc_hops")
         schedules = top.table("schedules")
         self.layers = {name: _layer(schedules, name) for name in schedules}
-        self.certificate = self._certificate(top)
+        self.certificate: Certificate | None = certificate_of(top, self.total_cost, self.total_time)
         self.segments = _segments(top, [*self.layers.values()])
         top.check_finite()
-
-    def _certificate(self, top: RecordValues) -> Certificate | None:
-        if "certificate" not in top or top.get("certificate") is None:
-            return None
-        told = top.table("certificate")
-        least = told.number("lower_bound")
-        goals = {"e": self.total_cost, "d": self.total_time}
-        value = goals.get(self.goal, self.total_cost * self.total_time)
-        return Certificate(value, value if told.get("optimal") is True else least)
 
     @property
     def unit(self) -> str:

@@ -338,7 +338,7 @@ def _effort(result: SearchResult, width: int) -> list[str]:
             *flow("search", [f"interrupted after {result.elapsed:.3f} s"], width),
         ]
     if not result.effort:  # nothing was searched
-        return []
+        return flow("proof", proof(result), width) if result.certificate else []
     reused, computed = result.cache_stats
     processes = result.options.nprocesses
     search = (
@@ -368,12 +368,14 @@ def proof(result: SearchResult) -> tuple[str, ...]:
             return ("nothing is proven yet",)
         return ("a stored schedule was evaluated, nothing was searched",)
     what = {"e": "cost", "d": "time"}.get(result.options.opt_goal, "cost x time")
+    source = () if result.effort or result.interrupted else ("so the stored result says",)
     if proven.is_optimal:
-        return (f"no schedule of the stated space has less {what}",)
+        return (f"no schedule of the stated space has less {what}", *source)
     percent = math.ceil(1000 * proven.gap) / 10
     return (
         f"no schedule of the stated space has over {percent:g} % less {what}",
         f"lower bound {proven.lower_bound:.6g}",
+        *source,
     )
 
 

@@ -18,10 +18,21 @@ from nn_dataflow.core.schedule_plan import LayerPlan, SchedulePlan
 from nn_dataflow.machines.spec import Machine
 
 from .argument_checks import MAX_BATCH
-from .record_values import RecordValues, cost_of, has_shape, read_json, region_of, short, tuples
+from .record_values import (
+    RecordValues,
+    certificate_of,
+    cost_of,
+    has_shape,
+    read_json,
+    region_of,
+    short,
+    tuples,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from nn_dataflow.core.certificate import Certificate
 
 _REGIONS = ("proc_region", "dram_region", "src_data_region", "dst_data_region")
 _MAY_BE_UNLIMITED = (
@@ -42,6 +53,8 @@ class StoredResult(NamedTuple):
         The schedule found.
     cost, time
         Its total cost and time as stored.
+    certificate
+        What is proven of it as stored, or None.
     """
 
     net: str
@@ -52,6 +65,7 @@ class StoredResult(NamedTuple):
     plan: SchedulePlan
     cost: float
     time: float
+    certificate: Certificate | None
 
 
 def read_result(path: str) -> StoredResult:
@@ -82,6 +96,7 @@ def read_result(path: str) -> StoredResult:
     batch = top.whole("batch")
     if not 1 <= batch <= MAX_BATCH:
         top.refuse("batch", f"must be from 1 to {MAX_BATCH}, got {batch}")
+    cost, time = top.number("total_cost"), top.number("total_time")
     return StoredResult(
         top.text("net"),
         batch,
@@ -89,8 +104,9 @@ def read_result(path: str) -> StoredResult:
         _options(top.table("options")),
         _constraints(top) if "constraints" in top else {},
         plan,
-        top.number("total_cost"),
-        top.number("total_time"),
+        cost,
+        time,
+        certificate_of(top, cost, time),
     )
 
 

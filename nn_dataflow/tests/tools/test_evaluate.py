@@ -446,3 +446,19 @@ def test_absurd_values_are_refused(capsys, stored, keys, value, refused):
     err = capsys.readouterr().err
     assert err.startswith(f"nn_dataflow evaluate: error: {path}: {refused}")
     assert err.count("\n") == 1
+
+
+def test_what_was_proven_is_told_of_the_same_figures_only(capsys, tmp_path):
+    path = searched(tmp_path, "alex_net --batch 4 --arch eyeriss-chip --disable-bypass iof")
+    proven = json.loads(path.read_text())["certificate"]
+    assert proven["optimal"]
+    assert main.main(["evaluate", str(path)]) == 0
+    assert json.loads(capsys.readouterr().out)["certificate"] == proven
+    # On another machine, or with another schedule, another one may be better.
+    assert main.main(["evaluate", str(path), "--arch", "eyeriss-chip"]) == 0
+    assert json.loads(capsys.readouterr().out)["certificate"] is None
+    values = json.loads(path.read_text())
+    values["total_cost"] *= 1.5
+    path.write_text(json.dumps(values))
+    assert main.main(["evaluate", str(path)]) == 0
+    assert json.loads(capsys.readouterr().out)["certificate"] is None
