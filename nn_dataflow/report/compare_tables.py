@@ -24,7 +24,7 @@ from .compared import BASE, NEITHER, change_text, with_minus
 from .layer_rows import PARTS, in_order
 from .page_charts import Bar, between, short, stacked
 from .page_tables import Cell, Column, numbers, texts
-from .units import Unit, counted, unit_of_cost
+from .units import Unit, counted, product_unit, unit_of_cost
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -209,8 +209,7 @@ def _unit_of_total(compared: Compared, several: Sequence[Difference]) -> Unit:
     numbers = _values(several)
     name = _name_of_total(compared, several[0].name)
     if " x " in name:
-        cost, time = compared.whole_cost, compared.total_time
-        return Unit(name, f"{cost.name} x {time.name}", cost.factor * time.factor, 3)
+        return product_unit(compared.whole_cost, compared.total_time, name, numbers)
     if several[0].name.startswith("cost"):
         return unit_of_cost(compared.cost_name, numbers)._replace(quantity=name)
     return counted(name, several[0].unit, numbers)

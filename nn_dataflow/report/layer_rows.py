@@ -12,6 +12,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, NamedTuple
 
 from nn_dataflow.core.layer import ConvLayer, EltwiseLayer, FCLayer, PoolingLayer
+from nn_dataflow.tools.layer_figures import limit_of
 from nn_dataflow.tools.segment_table import group_label
 from nn_dataflow.tools.segments import segments_of
 
@@ -68,6 +69,8 @@ class LayerRow(NamedTuple):
         What the cost consists of, in the order of `PARTS`.
     busy
         Share of its time for which the PEs of its nodes are busy.
+    limit
+        What its time comes from.
     ops, accesses, noc_hops
         Operations; words at DRAM, GBUF, array and register files; word-hops.
     start, end
@@ -87,6 +90,7 @@ class LayerRow(NamedTuple):
     time: float
     costs: tuple[float, ...]
     busy: float
+    limit: str
     ops: float
     accesses: tuple[float, ...]
     noc_hops: float
@@ -173,6 +177,7 @@ def _row(
         time=layer.total_time,
         costs=in_order(result.components(layer)),
         busy=result.busy_pes(layer),
+        limit=limit_of(layer.scheme),
         ops=layer.total_ops,
         accesses=tuple(layer.total_accesses),
         noc_hops=layer.total_noc_hops,

@@ -15,7 +15,7 @@ from nn_dataflow.tools.segment_table import ends_text, nodes_text
 from .layer_rows import PARTS, in_order
 from .page_charts import Bar, between, stacked
 from .palette import GROUP_FILLS
-from .units import cost_unit, counted
+from .units import counted, product_unit
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -81,17 +81,13 @@ def summary(contents: Contents) -> list[Fact]:
     result, best = contents.result, contents.result.best
     cost, time = contents.whole_cost, contents.total_time
     product = best.total_cost * best.total_time
-    both = cost_unit(result, [product])
+    both = product_unit(cost, time, f"{cost.quantity} x time", [product])
     ops = counted("operations", "", [best.total_ops])
     words = counted("memory", "words", [best.total_accesses[0]])
     return [
         Fact(cost.quantity, _cell(cost, best.total_cost), cost.name, "total_cost"),
         Fact("time", _cell(time, best.total_time), time.name, "total_time"),
-        Fact(
-            f"{cost.quantity} x time",
-            _cell(both, product),
-            f"{both.name} x cycles",
-        ),
+        Fact(both.quantity, _cell(both, product), both.name),
         Fact("operations", _cell(ops, best.total_ops), ops.name, "total_ops"),
         Fact("PEs busy", _percent(result.busy_pes()), "% of time"),
         Fact("words from and to memory", _cell(words, best.total_accesses[0]), words.name),
@@ -139,6 +135,7 @@ def layers(contents: Contents) -> list[Column]:
             [_percent(row.cost / total if total else 0.0) for row in rows],
         ),
         numbers(contents.layer_time, [row.time for row in rows]),
+        texts("time limit", [row.limit for row in rows]),
         Column("PEs busy", "% of time", True, [_percent(row.busy) for row in rows]),
         _counted("operations", "", [row.ops for row in rows]),
         _counted("memory", "words", [row.accesses[0] for row in rows]),

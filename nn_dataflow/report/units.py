@@ -98,6 +98,17 @@ def unit_of_cost(name: str, numbers: Iterable[float]) -> Unit:
     return Unit("energy", _NAMES.get(scaled, scaled), factor, _decimals(values, factor))
 
 
+def product_unit(cost: Unit, time: Unit, quantity: str, numbers: Iterable[float]) -> Unit:
+    """Return the unit of products of cost and time: of both as they are shown.
+
+    >>> energy, time = unit_of_cost("pJ", [1.5e11]), counted("time", "cycles", [6e7])
+    >>> product_unit(energy, time, "energy x time", [9e18]).told(9e18)
+    '9000.0 mJ x M cycles'
+    """
+    factor = cost.factor * time.factor
+    return Unit(quantity, f"{cost.name} x {time.name}", factor, _decimals([*numbers], factor))
+
+
 def _power(values: Sequence[float], most: int) -> tuple[int, float]:
     """Return how many thousands the largest value is divided by, and the divisor."""
     power = 0

@@ -272,3 +272,21 @@ def found_in(problem):
 def test_same_result_same_report():
     first = render(found("mlp_s -p 1"), VERSION)
     assert render(found("mlp_s -p 1"), VERSION) == first
+
+
+def test_product_of_energy_and_time_is_in_their_units():
+    cards = parsed(render(result("alex_net"), VERSION)).id("summary")
+    facts = [
+        (div.all("dt")[0].text, div.all("data")[0], div.all("small")[0].text)
+        for div in cards.all("div")
+    ]
+    (cost, one, of_cost), (_, two, of_time), (name, both, unit) = facts[:3]
+    assert (name, unit) == (f"{cost} x time", f"{of_cost} x {of_time}")
+    assert float(both.text) == pytest.approx(float(one.text) * float(two.text), rel=2e-3)
+
+
+def test_what_limits_a_layer_is_in_the_table(case):
+    _, values_of, _, page = case
+    table = columns(page.id("layer-table"))
+    limits = [cell.text for cell in table["time limit"]]
+    assert limits == [*values_of["limits"].values()]
