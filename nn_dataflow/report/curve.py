@@ -13,6 +13,7 @@ from nn_dataflow.tools.curve_table import above_least, gap_text
 
 from .page_tables import Cell, Column
 from .palette import INK, MUTED
+from .point_names import DOT, name_points
 from .titles import set_title
 from .units import cost_unit, counted
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from .contents import Contents
 
 _SIZE = (6.4, 4.4)  # inches
-_SMALL = 6.5  # points
 _ROOM = 0.08  # of the axes, around the corners
 
 
@@ -49,23 +49,17 @@ def draw(contents: Contents) -> Any:
     for number, edge in enumerate(curve.edges):
         line = "-" if edge.certificate.is_optimal else "--"
         axis.plot(xs[number : number + 2], ys[number : number + 2], line, color=MUTED, linewidth=1)
-    axis.plot(xs, ys, "o", color="#0072b2", markeredgecolor=INK, markersize=5, linewidth=0)
+    axis.plot(xs, ys, "o", color="#0072b2", markeredgecolor=INK, markersize=DOT, linewidth=0)
     axis.margins(_ROOM)
-    for number, (x, y) in enumerate(zip(xs, ys, strict=True), start=1):
-        axis.annotate(
-            str(number),
-            (x, y),
-            xytext=(5, 4),
-            textcoords="offset points",
-            fontsize=_SMALL,
-            gid=f"corner-{number}",
-        )
     axis.set_xlabel(time.label)
     axis.set_ylabel(cost.label)
     axis.grid(visible=True, color="#dddddd", linewidth=0.6)
     axis.spines[["top", "right"]].set_visible(False)
     axis.ticklabel_format(useOffset=False, style="plain")
     set_title(figure, contents, "schedules that no mixture of others beats in energy and delay")
+    corners = list(zip(xs, ys, strict=True))
+    named = [(str(number), x, y) for number, (x, y) in enumerate(corners, start=1)]
+    name_points(figure, axis, [named[-1], *named[:-1]], corners)  # both ends first
     return figure
 
 

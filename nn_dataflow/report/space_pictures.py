@@ -15,7 +15,8 @@ from nn_dataflow.errors import require
 from .layer_rows import KINDS
 from .node_maps import MOST_SHOWN, PASS, READ, WRITE, numbers_text
 from .palette import INK, KIND_COLOURS, group_fill
-from .roofline import along, frame_of, label_places, log_ticks, roof_line
+from .point_names import DOT, SMALL, name_points
+from .roofline import frame_of, log_ticks, roof_line
 from .titles import set_title
 
 if TYPE_CHECKING:
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
     from .node_maps import Arrow, Board, NodeMap
     from .roofline import Frame
 
-_SMALL = 6.5  # points
-_DOT = 5.0
-_STEP = 3.0  # along lines that names must not cover
 _MARKERS = dict(zip(KINDS, "os^Dv", strict=True))
 _LEGEND_WIDTH = 2.0  # inches of an entry
 _MAPS_ACROSS = 4
@@ -67,14 +65,16 @@ def roofline(contents: Contents) -> Any:
                 color=KIND_COLOURS[kind],
                 markeredgecolor=INK,
                 markeredgewidth=0.5,
-                markersize=_DOT,
+                markersize=DOT,
                 label=kind,
             )
     if any(len(point.names) > 1 for point in points):
         axis.plot([], [], " ", label="name +n: n more at its place")
     figure.legend(loc="outside right upper", frameon=False)
     set_title(figure, contents, "what memory and PEs allow, and what layers reach")
-    _name_points(figure, axis, contents, frame)
+    # Those of the longest time first.
+    named = [(point.label, min(point.words, frame.beyond), point.cycles) for point in points]
+    name_points(figure, axis, named, roof_line(frame, roofs))
     return figure
 
 
@@ -111,42 +111,10 @@ def nodes(contents: Contents) -> Any:
             axis.set_axis_off()
             continue
         _draw_map(axis, board, maps[number])
-        axis.set_title("\n".join(captions[number]), fontsize=_SMALL, loc="left")
+        axis.set_title("\n".join(captions[number]), fontsize=SMALL, loc="left")
     _map_legend(figure, contents)
     set_title(figure, contents, "nodes of each segment, and where fmaps come from and go to")
     return figure
-
-
-def _name_points(figure: Any, axis: Any, contents: Contents, frame: Frame) -> None:
-    """Name as many points as have room, those of the longest time first."""
-    points, roofs = contents.points, contents.roofs
-    figure.draw_without_rendering()
-    figure.set_layout_engine("none")  # so that all stays where it was measured
-    to_pixels = axis.transData.transform
-    middles = [to_pixels((min(point.words, frame.beyond), point.cycles)) for point in points]
-    boxes = []
-    for point in points:
-        note = axis.text(0.5, 0.5, point.label, fontsize=_SMALL, transform=axis.transAxes)
-        boxes.append(note.get_window_extent())
-        note.remove()
-    inside = axis.get_window_extent()
-    pixels = figure.dpi / 72
-    places = label_places(
-        middles,
-        [(box.width, box.height) for box in boxes],
-        (inside.x0, inside.y0, inside.x1, inside.y1),
-        _DOT / 2 * pixels,
-        along([to_pixels(corner) for corner in roof_line(frame, roofs)], _STEP * pixels),
-    )
-    for point, middle, place in zip(points, middles, places, strict=True):
-        if place is not None:
-            axis.annotate(
-                point.label,
-                (min(point.words, frame.beyond), point.cycles),
-                xytext=((place[0] - middle[0]) / pixels, (place[1] - middle[1]) / pixels),
-                textcoords="offset points",
-                fontsize=_SMALL,
-            )
 
 
 def _draw_map(axis: Any, board: Board, one: NodeMap) -> None:

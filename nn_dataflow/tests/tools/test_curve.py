@@ -13,6 +13,7 @@ import nn_dataflow
 from nn_dataflow.core.certificate import Certificate
 from nn_dataflow.core.energy_delay import Corner, Edge, EnergyDelayCurve
 from nn_dataflow.report import page, plot
+from nn_dataflow.tests.tools.drawn_texts import overlaps, texts_of
 from nn_dataflow.tools import nn_dataflow_search as tool
 from nn_dataflow.tools.curve_table import curve_table
 from nn_dataflow.tools.result_json import record
@@ -114,13 +115,26 @@ def test_picture():
     figure.draw_without_rendering()
     (axis,) = figure.axes
     notes = {text.get_text(): text.get_window_extent() for text in axis.texts}
-    assert list(notes) == [str(n + 1) for n in range(len(result().curve.corners))]
+    assert sorted(notes, key=int) == [str(n + 1) for n in range(len(result().curve.corners))]
     frame = figure.bbox
     for note in notes.values():
         assert frame.x0 <= note.x0 < note.x1 <= frame.x1
         assert frame.y0 <= note.y0 < note.y1 <= frame.y1
     assert axis.get_xlabel() == "time (M cycles)"
     assert axis.get_ylabel() == "energy (mJ)"
+
+
+def test_numbers_of_corners_that_are_close_do_not_overlap():
+    """Where there is no room for all, the ends have theirs."""
+    corners = [Corner(None, 1e9 + 1e6 * n * n, 3e6 - 5e3 * n) for n in range(90)]
+    edges = [edge(0)] * 89
+    ends = Certificate(1.0, 1.0), Certificate(1.0, 1.0)
+    crowded = result()._replace(curve=EnergyDelayCurve(tuple(corners), tuple(edges), ends))
+    texts = texts_of(dict(plot.figures(crowded))[plot.CURVE])
+    assert overlaps(texts) == []
+    named = {text for text, _ in texts} & {str(n + 1) for n in range(90)}
+    assert {"1", "90"} <= named
+    assert len(named) > 10
 
 
 class Values(HTMLParser):
