@@ -40,6 +40,7 @@ _STYLE = {
     "svg.hashsalt": "nn_dataflow",  # names of parts would be drawn by chance
 }
 _DPI = 150
+_NO_XML = bytes(code for code in range(32) if code not in b"\t\n\r")
 
 
 def figures(result: SearchResult) -> Iterator[tuple[str, Any]]:
@@ -72,4 +73,5 @@ def written(figures: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, bytes]]:
             # The date of writing would change the file at every run.
             metadata = {"Date": None} if suffix == "svg" else None
             figure.savefig(file, format=suffix, dpi=_DPI, metadata=metadata)
-            yield f"{name}.{suffix}", file.getvalue()
+            # No name may have the control characters that XML does not allow.
+            yield f"{name}.{suffix}", file.getvalue().translate(None, _NO_XML if metadata else b"")

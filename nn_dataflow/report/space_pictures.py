@@ -11,6 +11,7 @@ from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 from nn_dataflow.errors import require
+from nn_dataflow.tools.table_text import shorten
 
 from .layer_rows import KINDS
 from .node_maps import MOST_SHOWN, PASS, READ, WRITE, numbers_text
@@ -73,7 +74,9 @@ def roofline(contents: Contents) -> Any:
     figure.legend(loc="outside right upper", frameon=False)
     set_title(figure, contents, "what memory and PEs allow, and what layers reach")
     # Those of the longest time first.
-    named = [(point.label, min(point.words, frame.beyond), point.cycles) for point in points]
+    named = [
+        (shorten(point.label), min(point.words, frame.beyond), point.cycles) for point in points
+    ]
     name_points(figure, axis, named, roof_line(frame, roofs))
     return figure
 

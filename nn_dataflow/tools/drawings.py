@@ -8,6 +8,7 @@ before any work is done.
 from __future__ import annotations
 
 import shlex
+import warnings
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -84,8 +85,11 @@ class Drawings:
             If it cannot be written.
         """
         if self._folder:
-            for name, contents in _module(kind.pictures).files(shown):
-                self._folder.save(name, contents)
+            with warnings.catch_warnings():
+                # Letters that the font does not have are boxes, which everybody sees.
+                warnings.filterwarnings("ignore", "Glyph")
+                for name, contents in _module(kind.pictures).files(shown):
+                    self._folder.save(name, contents)
         if self._file:
             from nn_dataflow.version import get_version  # noqa: PLC0415
 

@@ -95,7 +95,13 @@ def alone(number: float, unit: str) -> str:
 
 
 def shorten(name: str) -> str:
-    """Return the name of a layer, cut where it is too long."""
+    r"""Return the name of a layer, cut where it is too long, without what cannot be shown.
+
+    >>> shorten("conv1"), shorten("two\nlines")
+    ('conv1', 'two?lines')
+    """
+    if not name.isprintable():
+        name = "".join(letter if letter.isprintable() else "?" for letter in name)
     return name if len(name) <= _LONGEST_NAME else name[: _LONGEST_NAME - 1] + "…"
 
 

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -186,3 +187,18 @@ def test_folder_that_goes_away_during_the_search(capsys, tmp_path, monkeypatch):
     status, _, err = run(capsys, "mlp_s", "--plot", str(folder / "pictures"))
     assert status == 1
     assert err.endswith(": cannot be written: No such file or directory\n")
+
+
+def test_any_name_of_a_layer_can_be_drawn(capsys, tmp_path):
+    names = ["ctrl\\x1b[31m\\x00", "\\u5c42", "two\\nlines", "]]>", "<b>", "x" * 300]
+    path = tmp_path / "net.py"
+    path.write_text(
+        "from nn_dataflow.core import FCLayer, InputLayer, Network\n"
+        "NN = Network('odd')\n"
+        "NN.set_input_layer(InputLayer(4, 1))\n"
+        + "".join(f"NN.add('{name}', FCLayer(4, 4))\n" for name in names)
+    )
+    status, _, err = run(capsys, str(path), "--plot", str(tmp_path / "p"))
+    assert (status, err) == (0, "")
+    for file in (tmp_path / "p").glob("*.svg"):
+        ET.parse(file)
