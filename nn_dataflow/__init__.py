@@ -9,16 +9,26 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .api import load, search
-    from .errors import InputError, MissingExtraError, NoDataflowError
+    from .errors import InputError, MissingExtraError, NoDataflowError, SearchInterrupted
     from .result import Result
 
-__all__ = ["InputError", "MissingExtraError", "NoDataflowError", "Result", "load", "search"]
+_ERRORS = ("InputError", "MissingExtraError", "NoDataflowError", "SearchInterrupted")
+
+__all__ = [
+    "InputError",
+    "MissingExtraError",
+    "NoDataflowError",
+    "Result",
+    "SearchInterrupted",
+    "load",
+    "search",
+]
 
 _MODULE_OF = {
     "search": "api",
     "load": "api",
     "Result": "result",
-    **dict.fromkeys(("InputError", "MissingExtraError", "NoDataflowError"), "errors"),
+    **dict.fromkeys(_ERRORS, "errors"),
 }
 
 

@@ -15,7 +15,7 @@ from .core.constraints import Constraints
 from .core.cost import Cost
 from .core.network import Network
 from .core.resource import Resource
-from .errors import InputError, NoDataflowError
+from .errors import InputError, NoDataflowError, SearchInterrupted
 from .machines.spec import Machine
 from .result import Result
 from .tools import nn_dataflow_search as tool
@@ -99,8 +99,9 @@ def search(
         If something is refused: in one line, what was given, where, and what is allowed.
     NoDataflowError
         If no dataflow is valid: in one line, the first layer without one, and the capacity.
-    KeyboardInterrupt
-        After Ctrl-C, whatever was found until then.
+    SearchInterrupted
+        After Ctrl-C, with the best schedule found until then as `result`. It is a
+        KeyboardInterrupt; that is raised alone if none was found.
 
     Examples
     --------
@@ -133,10 +134,11 @@ def search(
         raise InputError(str(error)) from error
     except NoDataflow as error:
         raise NoDataflowError(str(error)) from error
-    if found.interrupted:
-        raise KeyboardInterrupt
     values = record(found, get_version(with_local=True))
-    return Result(ResultRecord(name, values), found.tops)
+    result = Result(ResultRecord(name, values), found.tops)
+    if found.interrupted:
+        raise SearchInterrupted(result)
+    return result
 
 
 def load(path: Name) -> Result:

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from types import ModuleType
 
+    from .result import Result
+
 
 class InputError(ValueError):
     """Bad input; the message is one line: where, what was given, what is allowed."""
@@ -20,6 +22,20 @@ class InputError(ValueError):
 
 class NoDataflowError(Exception):
     """Nothing is valid; the message is one line: which layer exceeds which capacity."""
+
+
+class SearchInterrupted(KeyboardInterrupt):
+    """Ctrl-C ended a search.
+
+    Attributes
+    ----------
+    result : Result
+        The best schedule found until then, with what is proven of it.
+    """
+
+    def __init__(self, result: Result) -> None:
+        super().__init__("the best schedule found so far is the attribute `result`")
+        self.result = result
 
 
 class MissingExtraError(ImportError):

@@ -319,3 +319,17 @@ def test_costs_are_of_the_machine():
     result = nn_dataflow.search("mlp_s", arch=(machine.resource, free))
     assert result.energy == 0
     assert "0.0" in repr(result)
+
+
+def test_an_interrupted_search_is_not_lost(monkeypatch):
+    whole = nn_dataflow_search.search
+    monkeypatch.setattr(
+        nn_dataflow_search, "search", lambda *given: whole(*given)._replace(interrupted=True)
+    )
+    with pytest.raises(KeyboardInterrupt) as caught:
+        nn_dataflow.search("mlp_s", processes=1)
+    assert isinstance(caught.value, nn_dataflow.SearchInterrupted)
+    monkeypatch.undo()
+    found = caught.value.result
+    assert found.energy == nn_dataflow.search("mlp_s", processes=1).energy
+    assert found.to_dict()["interrupted"] is True
