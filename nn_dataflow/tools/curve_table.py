@@ -22,8 +22,8 @@ _NOTE = (
 )
 
 
-def curve_table(curve: EnergyDelayCurve | None, width: int) -> list[str]:
-    """Return the lines of the table; none without a curve."""
+def curve_table(curve: EnergyDelayCurve | None, unit: str, width: int) -> list[str]:
+    """Return the lines of the table of a curve with costs in a unit; none without a curve."""
     if curve is None:
         return []
     corners = curve.corners
@@ -32,11 +32,11 @@ def curve_table(curve: EnergyDelayCurve | None, width: int) -> list[str]:
     cheapest, fastest = corners[0].cost, corners[-1].time
     columns = [
         Column("", "", [str(number) for number in range(1, len(corners) + 1)]),
-        Column("cost", cost.unit("units"), [cost.text(c.cost) for c in corners]),
+        Column("cost", cost.unit(unit), [cost.text(c.cost) for c in corners]),
         Column("time", time.unit("cycles"), [time.text(c.time) for c in corners]),
         Column("cost", "% above least", [above_least(c.cost, cheapest) for c in corners]),
         Column("time", "% above least", [above_least(c.time, fastest) for c in corners]),
-        Column("worth", "units/cycle", ["", *(f"{edge.worth:.4g}" for edge in curve.edges)]),
+        Column("worth", f"{unit}/cycle", ["", *(f"{edge.worth:.4g}" for edge in curve.edges)]),
         Column("gap", "", ["", *(gap_text(edge.certificate) for edge in curve.edges)]),
     ]
     return [

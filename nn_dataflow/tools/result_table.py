@@ -91,7 +91,7 @@ def render(result: SearchResult, width: int) -> str:
         segment_tables(result, segments, width),
         _totals(result, width),
         _breakdown(result),
-        curve_table(result.curve, width),
+        curve_table(result.curve, result.cost_name, width),
         _effort(result, width),
     ]
     texts = ["".join(line.rstrip() + "\n" for line in block) for block in blocks if block]
@@ -270,7 +270,9 @@ def _number_columns(result: SearchResult) -> list[Column]:
     limits = [limit_of(layer.scheme) for _, layer in layers]
     columns = [
         Column("layer", "", [*(shorten(name) for name, _ in layers), "total"], left=True),
-        scaled("cost", "units", [layer.total_cost for _, layer in layers], best.total_cost),
+        scaled(
+            "cost", result.cost_name, [layer.total_cost for _, layer in layers], best.total_cost
+        ),
         scaled("time", "cycles", [layer.total_time for _, layer in layers], best.total_time),
         Column("PEs busy", "% of time", [f"{100 * share:.1f}" for share in busy_pes]),
         Column("time", "limit", [*limits, ""], left=True),
@@ -299,9 +301,9 @@ def _totals(result: SearchResult, width: int) -> list[str]:
     for rank, scheme in enumerate(result.tops, start=1):
         cost, time = scheme.total_cost, scheme.total_time
         items = (
-            f"cost {alone(cost, 'units')}",
+            f"cost {alone(cost, result.cost_name)}",
             f"time {alone(time, 'cycles')}",
-            f"cost x time {cost * time:.6g} unit-cycles",
+            f"cost x time {cost * time:.6g} {result.cost_name.removesuffix('s')}-cycles",
         )
         lines += flow("total" if rank == 1 else f"no. {rank}", items, width)
     return lines
@@ -325,7 +327,7 @@ def _breakdown(result: SearchResult) -> list[str]:
         Column("cost of", "", [*(part.name for part in parts), "total"], left=True),
         Column("amount", "", [*amounts, ""]),
         Column("", "", [*amount_units, ""], left=True),
-        Column("cost", costs.unit("units"), money),
+        Column("cost", costs.unit(result.cost_name), money),
         Column("share", "%", [f"{share:.1f}" for share in (*shares, total_share)]),
     )
     return join(columns)

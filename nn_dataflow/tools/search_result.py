@@ -80,6 +80,11 @@ class SearchResult(NamedTuple):
         return self.problem.machine.cost
 
     @property
+    def cost_name(self) -> str:
+        """What costs are in: a unit of energy or another, where the machine tells it."""
+        return self.problem.machine.cost_unit or "units"
+
+    @property
     def options(self) -> Option:
         """What was searched for."""
         return self.problem.options

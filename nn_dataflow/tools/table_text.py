@@ -10,6 +10,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, NamedTuple
 
+from nn_dataflow.machines.units import ENERGY_UNITS
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -26,11 +28,15 @@ class Scale(NamedTuple):
     decimals: int
 
     def unit(self, name: str) -> str:
-        """Return a unit with the prefix.
+        """Return a unit with the prefix; a unit of energy takes it up.
 
-        >>> scale([2.5e9]).unit("words"), scale([250]).unit("words")
-        ('M words', 'words')
+        >>> scale([2.5e9]).unit("words"), scale([250]).unit("words"), scale([2.5e9]).unit("pJ")
+        ('M words', 'words', 'µJ')
         """
+        if name in ENERGY_UNITS:
+            place = ENERGY_UNITS.index(name) + _PREFIXES.index(self.prefix)
+            if place < len(ENERGY_UNITS):
+                return ENERGY_UNITS[place].replace("u", "µ")
         return f"{self.prefix} {name}".lstrip()
 
     def text(self, number: float) -> str:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from typing import TextIO
 
 DEFAULT_COLUMNS = 80
-_PLAINER = str.maketrans({"·": ".", "…": "~", "┌": "/", "│": "|", "└": "\\"})
+_PLAINER = str.maketrans({"·": ".", "…": "~", "┌": "/", "│": "|", "└": "\\", "µ": "u"})
 _COMMANDS = {code: "?" for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
 
 

@@ -95,7 +95,7 @@ def test_what_is_said_of_a_curve(edges, least_time, said):
     corners = [Corner(None, 400.0, 300.0), Corner(None, 600.0, 200.0)][: len(edges) + 1]
     ends = Certificate(400.0, 400.0), Certificate(corners[-1].time, least_time)
     text = " ".join(
-        " ".join(curve_table(EnergyDelayCurve(tuple(corners), edges, ends), 100)).split()
+        " ".join(curve_table(EnergyDelayCurve(tuple(corners), edges, ends), "units", 100)).split()
     )
     assert said in text
     assert ("1.23 %" in text) == ("others may be below" in said)
@@ -105,7 +105,7 @@ def test_nothing_is_the_least():
     """Where hops alone cost anything, the cheapest schedule may cost nothing."""
     corners = Corner(None, 0.0, 300.0), Corner(None, 600.0, 200.0)
     ends = Certificate(0.0, 0.0), Certificate(200.0, 200.0)
-    lines = curve_table(EnergyDelayCurve(corners, (edge(0),), ends), 100)
+    lines = curve_table(EnergyDelayCurve(corners, (edge(0),), ends), "units", 100)
     assert any("inf" in line.split() for line in lines)
 
 

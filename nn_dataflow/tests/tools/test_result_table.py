@@ -2,6 +2,7 @@
 """Tests of the readable table of a search: what is printed, beside what was found."""
 
 import math
+import re
 from collections import OrderedDict
 
 import pytest
@@ -380,3 +381,15 @@ def test_scales(numbers, texts, unit):
     by = scale(numbers)
     assert [by.text(number) for number in numbers] == texts
     assert by.unit("words") == unit
+
+
+def test_costs_are_energies_where_the_machine_tells_their_unit():
+    arguments = parse_arguments(["alex_net", "--batch=4", "--arch=eyeriss-chip", "-p1", "--pareto"])
+    problem = nn_dataflow_search.describe(arguments)
+    text = render(nn_dataflow_search.search(arguments, problem), 100)
+    assert "units" not in text.replace("in units of cost", "")
+    total = next(line for line in text.splitlines() if line.startswith("total   cost"))
+    assert re.match(
+        r"total   cost [0-9.]+ µJ; time [0-9.]+ k cycles; cost x time \S+ pJ-cycles", total
+    )
+    assert "pJ/cycle" in text
