@@ -31,7 +31,9 @@ sys.path.insert(0, str(ROOT))
 from publication import (  # noqa: E402
     Table,
     add_inputs,
+    add_page,
     amounts,
+    check_page,
     four_significant,
     network_table,
     per_cent_above,
@@ -132,12 +134,9 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
         default=tuple(CASES),
         help=f"which tables (default: {' '.join(CASES)})",
     )
-    parser.add_argument(
-        "--write", metavar="PAGE", type=Path, help="put the tables into this Markdown page, too"
-    )
+    add_page(parser)
     args = parser.parse_args(argv)
-    if args.write and not args.write.is_file():
-        parser.error(f"--write: no page {args.write}")
+    check_page(parser, args)
     return args
 
 

@@ -38,11 +38,21 @@ from compare_nn_dataflow import (  # noqa: E402
     SMALL_NODES,
     Machine,
     install,
-    number_above,
     progress,
     search,
 )
-from publication import OutcomeFile, Table, add_inputs, show, two_digits  # noqa: E402
+from publication import (  # noqa: E402
+    OutcomeFile,
+    Table,
+    add_inputs,
+    add_limit,
+    add_page,
+    add_results,
+    check_page,
+    check_results,
+    show,
+    two_digits,
+)
 
 from nn_dataflow.core.layer import EltwiseLayer  # noqa: E402
 from nn_dataflow.core.map_strategy import MapStrategyEyeriss  # noqa: E402
@@ -229,8 +239,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     add_inputs(parser, all_networks(), 16)
     parser.add_argument("--machines", nargs="+", default=[*MACHINES], choices=MACHINES)
     parser.add_argument("--goals", nargs="+", default=GOALS, choices=GOALS)
-    parser.add_argument("--results", metavar="FILE", type=Path, help="keep what was found here")
-    parser.add_argument("--no-search", action="store_true", help="show only what is there")
+    add_results(parser)
     parser.add_argument("--original", action="store_true", help="run nn_dataflow 2.1, too")
     parser.add_argument(
         "--venv",
@@ -239,19 +248,11 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         default=Path("nn_dataflow_2.1"),
         help="environment for 2.1, made if it is not there (default nn_dataflow_2.1)",
     )
-    parser.add_argument(
-        "--limit",
-        metavar="S",
-        type=number_above(0, float),
-        default=60.0,
-        help="wall seconds for each search of 2.1 (default 60)",
-    )
-    parser.add_argument(
-        "--write", metavar="PAGE", type=Path, help="put the tables into this Markdown page, too"
-    )
+    add_limit(parser, "each search of 2.1", 60)
+    add_page(parser)
     args = parser.parse_args(argv)
-    if args.write and not args.write.is_file():
-        parser.error(f"--write: no page {args.write}")
+    check_results(parser, args)
+    check_page(parser, args)
     return args
 
 

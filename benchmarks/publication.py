@@ -217,11 +217,51 @@ def add_inputs(parser: argparse.ArgumentParser, networks: Sequence[str], batch: 
     )
 
 
-def add_outputs(parser: argparse.ArgumentParser) -> None:
-    """Add the options for where results go; `check_outputs` checks them."""
+def add_limit(parser: argparse.ArgumentParser, searches: str, default: float) -> None:
+    """Add the option for how long each of some searches may take."""
+    parser.add_argument(
+        "--limit",
+        metavar="S",
+        type=number_above(0.001, float),
+        default=default,
+        help=f"wall seconds for {searches} (default {default:g})",
+    )
+
+
+def add_results(parser: argparse.ArgumentParser) -> None:
+    """Add the options for a file of what was found; `check_results` checks them."""
+    parser.add_argument(
+        "--results", metavar="FILE", type=Path, help="keep results here, and continue from them"
+    )
+    parser.add_argument(
+        "--no-search", action="store_true", help="only show what the file of results holds"
+    )
+
+
+def check_results(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
+    """End with a usage error if there are no results to show, or no folder to keep them in."""
+    if args.no_search and not (args.results and args.results.is_file()):
+        parser.error("--no-search: needs --results with a file that exists")
+    if args.results and not args.results.absolute().parent.is_dir():
+        parser.error(f"--results: no folder {args.results.parent}")
+
+
+def add_page(parser: argparse.ArgumentParser) -> None:
+    """Add the option for the page that tables go into; `check_page` checks it."""
     parser.add_argument(
         "--write", metavar="PAGE", type=Path, help="put the tables into this Markdown page, too"
     )
+
+
+def check_page(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
+    """End with a usage error if the page is not there."""
+    if args.write and not args.write.is_file():
+        parser.error(f"--write: no page {args.write}")
+
+
+def add_outputs(parser: argparse.ArgumentParser) -> None:
+    """Add the options for where tables and a chart go; `check_outputs` checks them."""
+    add_page(parser)
     parser.add_argument(
         "--chart", metavar="FILE", type=Path, help="draw a chart: .svg, .png or .pdf"
     )
@@ -229,8 +269,7 @@ def add_outputs(parser: argparse.ArgumentParser) -> None:
 
 def check_outputs(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
     """End with a usage error if the page is not there, or no such chart can be drawn."""
-    if args.write and not args.write.is_file():
-        parser.error(f"--write: no page {args.write}")
+    check_page(parser, args)
     if args.chart:
         problem = chart_problem(args.chart)
         if problem:

@@ -36,11 +36,17 @@ from compare_nn_dataflow import (  # noqa: E402
     SCRIPT,
     SMALL_NODES,
     Machine,
-    number_above,
     progress,
     search,
 )
-from publication import Table, add_outputs, check_outputs, show, two_digits  # noqa: E402
+from publication import (  # noqa: E402
+    Table,
+    add_limit,
+    add_outputs,
+    check_outputs,
+    show,
+    two_digits,
+)
 
 SPLIT = ("--hybrid-partition", "--batch-partition", "--ifmaps-partition")
 PIPELINED = (
@@ -231,13 +237,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     names = (*SWEEPS, "processes")
     parser.add_argument("--sweeps", nargs="+", default=names, choices=names)
-    parser.add_argument(
-        "--limit",
-        metavar="S",
-        type=number_above(0, float),
-        default=600.0,
-        help="wall seconds for each search (default 600)",
-    )
+    add_limit(parser, "each search", 600)
     add_outputs(parser)
     args = parser.parse_args(argv)
     check_outputs(parser, args)

@@ -51,9 +51,12 @@ from publication import (  # noqa: E402
     Panel,
     Table,
     add_inputs,
+    add_limit,
     add_outputs,
+    add_results,
     amounts,
     check_outputs,
+    check_results,
     draw,
     four_significant,
     known_values,
@@ -368,13 +371,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
         default=list(SCHEMES),
         help="search only these (default: all); the others are shown if they are in the results",
     )
-    parser.add_argument(
-        "--limit",
-        metavar="SECONDS",
-        type=number_above(0.001, float),
-        default=600.0,
-        help="wall time limit of one search (default 600)",
-    )
+    add_limit(parser, "each search", 600)
     parser.add_argument(
         "--processes",
         metavar="N",
@@ -382,18 +379,10 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
         default=1,
         help="processes of one search (default 1)",
     )
-    parser.add_argument(
-        "--results", metavar="FILE", type=Path, help="keep results here, and continue from them"
-    )
-    parser.add_argument(
-        "--no-search", action="store_true", help="only show what the file of results holds"
-    )
+    add_results(parser)
     add_outputs(parser)
     args = parser.parse_args(argv)
-    if args.no_search and not (args.results and args.results.is_file()):
-        parser.error("--no-search: needs --results with a file that exists")
-    if args.results and not args.results.absolute().parent.is_dir():
-        parser.error(f"--results: no folder {args.results.parent}")
+    check_results(parser, args)
     check_outputs(parser, args)
     return args
 
