@@ -132,7 +132,6 @@ class Point:
     seconds: float  # CPU
     wall: float
     peak: float  # MiB
-    layers: int | None
     error: str | None
 
 
@@ -141,7 +140,7 @@ def run(case: Case, limit: float) -> Point:
         command = [sys.executable, str(SCRIPT), *case.arguments(Path(name))]
         made = search(command, limit)
     error = made.error if made.finished else f"more than {limit:g} s"
-    return Point(case, made.cpu, made.wall, made.peak, None, error)
+    return Point(case, made.cpu, made.wall, made.peak, error)
 
 
 def sweep(name: str, cases: Sequence[Case], limit: float) -> list[Point]:
