@@ -382,8 +382,11 @@ def compare(case: Case, commands: tuple[list[str], list[str]], args: argparse.Na
 
 
 def install(folder: Path, python: str) -> Path:
-    """Path of the original's program, installed into ``folder`` unless it is there already."""
-    program = folder / "bin" / "nn_dataflow_search"
+    """Path of the original's program, installed into ``folder`` unless it is there already.
+
+    The path is absolute, as `measure` runs a program in a folder of its own.
+    """
+    program = folder.absolute() / "bin" / "nn_dataflow_search"
     if program.exists():
         return program
     progress(f"installing {' and '.join(PACKAGES)} into {folder}")
@@ -643,7 +646,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(f"{case.name:36}{' '.join(case.arguments(args.itcn_cost))}")
         return 0
 
-    original = install(args.venv.absolute(), args.venv_python)
+    original = install(args.venv, args.venv_python)
     commands = ([str(original)], [args.python, str(SCRIPT)])
     failure = warm_up(commands, args)
     if failure:
