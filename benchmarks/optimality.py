@@ -70,6 +70,7 @@ MACHINES: dict[str, tuple[tuple[int, int], Machine, tuple[str, ...]]] = {
 GOALS = ("e", "d", "ed")
 EXACT, BEAM, BEAMS, ORIGINAL = "exact", "beam 1", "beam 16", "2.1"
 BEAM_SIZES = {BEAM: 1, BEAMS: 16}
+PROGRAMS = (EXACT, BEAM, BEAMS, ORIGINAL)
 # The release counts accesses of the array interconnect differently, so they cost nothing here.
 ITCN_COST = 0.0
 TIE = 1e-9
@@ -169,6 +170,7 @@ class Row:
     """All programs on one network, machine and goal."""
 
     machine: str
+    goal: str
     net: str
     outcomes: dict[str, Outcome]
 
@@ -216,6 +218,18 @@ class Row:
             if program != ORIGINAL or self.same_model
         ]
 
+    def problems(self) -> list[str]:
+        """What must not be: a bound that is wrong, or a search of this program that failed."""
+        where = f"{self.machine}, {self.goal}, {self.net}"
+        return [
+            *(f"{where}: {program} is below the proven bound" for program in self.wrong()),
+            *(
+                f"{where}: {program} failed, {one.error}"
+                for program, one in self.outcomes.items()
+                if one.error and program != ORIGINAL
+            ),
+        ]
+
 
 TITLES = (
     *("network", "gap, %", "beam 1, % above", "beam 16, % above", "2.1, % above"),
@@ -225,10 +239,9 @@ TITLES = (
 
 def row_cells(row: Row) -> tuple[str, ...]:
     """All columns of a table."""
-    programs = (EXACT, BEAM, BEAMS, ORIGINAL)
     return (
-        *(row.net, row.gap(), *(row.above(program) for program in programs[1:])),
-        *(row.seconds(program) for program in programs),
+        *(row.net, row.gap(), *(row.above(program) for program in PROGRAMS[1:])),
+        *(row.seconds(program) for program in PROGRAMS),
     )
 
 
@@ -256,6 +269,27 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     return args
 
 
+def search_missing(results: Results, args: argparse.Namespace) -> None:
+    """Do all searches that the arguments ask for and that have no result yet."""
+    programs = (EXACT, *BEAM_SIZES, *((ORIGINAL,) if args.original else ()))
+    cases = [
+        Case(machine, args.batch, goal, net, program)
+        for machine in args.machines
+        for goal in args.goals
+        for net in args.nets
+        for program in programs
+    ]
+    original = install(args.venv, sys.executable) if args.original else None
+    results.find(cases, original, args.limit)
+
+
+def known_row(results: Results, machine: str, batch: int, goal: str, net: str) -> Row:
+    """Row of those programs that have a result."""
+    cases = [Case(machine, batch, goal, net, program) for program in PROGRAMS]
+    known = {c.program: results.outcomes[c.name] for c in cases if c.name in results.outcomes}
+    return Row(machine, goal, net, known)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     args = parse(argv)
     try:
@@ -263,37 +297,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ValueError as error:
         progress(f"--results: {error}")
         return 2
-    programs = (EXACT, BEAM, BEAMS, *((ORIGINAL,) if args.original else ()))
-    tables, failed = [], False
-    for machine in args.machines:
-        for goal in args.goals:
-            cases = {
-                net: [Case(machine, args.batch, goal, net, p) for p in programs]
-                for net in args.nets
-            }
-            if not args.no_search:
-                original = install(args.venv, sys.executable) if args.original else None
-                every = [case for several in cases.values() for case in several]
-                results.find(every, original, args.limit)
-            rows = []
-            for net in args.nets:
-                shown = [
-                    Case(machine, args.batch, goal, net, p) for p in (*BEAM_SIZES, EXACT, ORIGINAL)
-                ]
-                known = {
-                    case.program: results.outcomes[case.name]
-                    for case in shown
-                    if case.name in results.outcomes
-                }
-                rows.append(Row(machine, net, known))
-            for row in rows:
-                for program in row.wrong():
-                    failed = True
-                    progress(f"{machine}, {goal}, {row.net}: {program} is below the proven bound")
-                failed |= any(one.error for p, one in row.outcomes.items() if p != ORIGINAL)
-            tables.append(Table(f"{machine} {goal}", TITLES, tuple(map(row_cells, rows))))
+    if not args.no_search:
+        search_missing(results, args)
+    compared = {
+        f"{machine} {goal}": [
+            known_row(results, machine, args.batch, goal, net) for net in args.nets
+        ]
+        for machine in args.machines
+        for goal in args.goals
+    }
+    problems = [text for rows in compared.values() for row in rows for text in row.problems()]
+    for text in problems:
+        progress(text)
+    tables = [Table(name, TITLES, tuple(map(row_cells, rows))) for name, rows in compared.items()]
     written = show(tables, args.write)
-    return int(failed or not written)
+    return int(bool(problems) or not written)
 
 
 if __name__ == "__main__":
