@@ -70,4 +70,6 @@ def gap_text(certificate: Certificate) -> str:
     """Say what is proven: that nothing is better, or how much better it can be at most."""
     if certificate.is_optimal:
         return "proven"
+    if certificate.lower_bound <= 0:  # which holds of every schedule
+        return "unknown"
     return f"{math.ceil(1e4 * certificate.gap) / 100:g} %"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""`nn_dataflow evaluate`: evaluates the schedule of a stored result, without searching.
+"""`nn_dataflow evaluate`: evaluates the schedules of a stored result, without searching.
 
 Decides on what it is evaluated and what is told (docs/evaluate.md): on the machine that it was
 found for, or on another; as the search tells its results, and how far it is from what is stored.
@@ -27,6 +27,8 @@ from .result_table import render
 from .search_options import PLOT_HELP, REPORT_HELP
 from .search_result import Problem, SearchResult
 from .stored_result import read_result
+from .stored_schedules import evaluate_others
+from .terminal import complain
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,7 +41,7 @@ PROG = "nn_dataflow evaluate"
 
 
 def run(argv: Sequence[str]) -> None:
-    """Evaluate a stored schedule, and put the result where the arguments say.
+    """Evaluate stored schedules, and put the result where the arguments say.
 
     Raises
     ------
@@ -52,7 +54,7 @@ def run(argv: Sequence[str]) -> None:
     """
     parser = OneLineParser(
         prog=PROG,
-        description="Evaluate the schedule of a result of nn_dataflow_search, without searching.",
+        description="Evaluate the schedules of a result of nn_dataflow_search, without searching.",
     )
     parser.add_argument("result", metavar="RESULT.json", help="JSON that nn_dataflow_search wrote")
     parser.add_argument(
@@ -82,21 +84,31 @@ def run(argv: Sequence[str]) -> None:
         inputs={"RESULT.json": given.result},
     )
     stored = read_result(given.result)
-    result = evaluated(given.result, stored, given.arch, given.net)
+    result, left_out = evaluated(given.result, stored, given.arch, given.net)
     output.check_layers(result.problem.net, result.problem.network)
 
     def table(width: int) -> str:
         return f"{render(result, width)}\n{_difference(given.result, stored, result)}\n"
 
     def values() -> dict[str, Any]:
-        told = {"file": given.result, "stored_cost": stored.cost, "stored_time": stored.time}
+        told = {
+            "file": given.result,
+            "stored_cost": stored.cost,
+            "stored_time": stored.time,
+            "left_out": left_out,
+        }
         return {**record(result, get_version(with_local=True)), "evaluated": told}
 
+    if left_out:
+        more = f", and {len(left_out) - 1} more" if left_out[1:] else ""
+        complain(f"{PROG}: {given.result}: left out: {left_out[0]}{more}")
     output.put(result, values, table)
 
 
-def evaluated(path: str, stored: StoredResult, arch: str | None, net: str | None) -> SearchResult:
-    """Evaluate a stored schedule.
+def evaluated(
+    path: str, stored: StoredResult, arch: str | None, net: str | None
+) -> tuple[SearchResult, list[str]]:
+    """Evaluate stored schedules.
 
     Parameters
     ----------
@@ -107,10 +119,17 @@ def evaluated(path: str, stored: StoredResult, arch: str | None, net: str | None
     arch, net
         Another machine, and another place of the network, if given.
 
+    Returns
+    -------
+    SearchResult
+        The best schedule, those after it, and the curve, as far as they were stored.
+    list of str
+        Of each schedule beside the best one that is left out, where it is stored, and why.
+
     Raises
     ------
     Refused
-        If the schedule means nothing for the network or the machine.
+        If the best schedule means nothing for the network or the machine.
     NoDataflow
         If it does not fit.
     """
@@ -138,10 +157,22 @@ def evaluated(path: str, stored: StoredResult, arch: str | None, net: str | None
     problem = Problem(
         net or stored.net, stored.batch, network, machine, stored.options, constraints=wanted
     )
+    others = evaluate_others(stored, scheme, evaluator, same_machine=arch is None)
     # What was proven holds for the same figures of the same problem only.
     is_same = arch is None and (scheme.total_cost, scheme.total_time) == (stored.cost, stored.time)
     proven = stored.certificate if is_same else None
-    return SearchResult(problem, [scheme], (0, 0), time.perf_counter() - begin, {}, proven, {})
+    seconds = time.perf_counter() - begin
+    result = SearchResult(
+        problem,
+        [scheme, *others.schemes],
+        (0, 0),
+        seconds,
+        effort={},
+        certificate=proven,
+        seconds={},
+        curve=others.curve,
+    )
+    return result, others.left_out
 
 
 def _machine(arch: str) -> Machine:

@@ -28,7 +28,7 @@ PROG = "nn_dataflow"
 COMMANDS = {
     "arch": "machines: list the presets, show one, check files",
     "compare": "say how results differ from the first one: totals, layers, segments",
-    "evaluate": "evaluate the schedule of a stored result, on its machine or another",
+    "evaluate": "evaluate the schedules of a stored result, on its machine or another",
 }
 
 _EPILOG = """\

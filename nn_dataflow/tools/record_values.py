@@ -83,6 +83,16 @@ class RecordValues:
             self.refuse(key, "must be a mapping")
         return type(self)(self.path, f"{self.where}.{key}" if self.where else key, value)
 
+    def tables(self, key: str) -> list[Self]:
+        """Return several mappings."""
+        values = self.get(key)
+        if not isinstance(values, list):
+            self.refuse(key, "must be a list")
+        where = f"{self.where}.{key}" if self.where else key
+        return [
+            type(self)(self.path, f"{where}.{number}", value) for number, value in enumerate(values)
+        ]
+
     def text(self, key: str, default: str | None = None) -> str:
         """Return a text."""
         value = self.get(key) if default is None else self._values.get(key, default)

@@ -70,6 +70,7 @@ def record(result: SearchResult, version: str) -> dict[str, Any]:
         "machine": result.problem.machine.told(),
         "interrupted": result.interrupted,
         "curve": result.curve and _curve(result.curve),
+        "others": [*map(_with_totals, result.tops[1:])],
     }
     return {key: to_plain(value) for key, value in values.items()}
 
@@ -86,15 +87,7 @@ def _curve(curve: EnergyDelayCurve) -> dict[str, Any]:
     """Return the record of a curve: corners with their schedules, and the edges between them."""
     return {
         "complete": curve.is_complete,
-        "corners": [
-            {
-                "total_cost": corner.cost,
-                "total_time": corner.time,
-                "segment_time": corner.scheme.segment_time_list(),
-                **_schedule(corner.scheme),
-            }
-            for corner in curve.corners
-        ],
+        "corners": [_with_totals(corner.scheme) for corner in curve.corners],
         "edges": [
             {
                 "worth": edge.worth,
@@ -103,6 +96,16 @@ def _curve(curve: EnergyDelayCurve) -> dict[str, Any]:
             }
             for edge in curve.edges
         ],
+    }
+
+
+def _with_totals(scheme: NNDataflowScheme) -> dict[str, Any]:
+    """Return the record of a schedule beside the best one."""
+    return {
+        "total_cost": scheme.total_cost,
+        "total_time": scheme.total_time,
+        "segment_time": scheme.segment_time_list(),
+        **_schedule(scheme),
     }
 
 

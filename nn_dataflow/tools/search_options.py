@@ -169,7 +169,7 @@ OPTIONS = {
         Spec(
             "-t --top",
             f"how many best schedules to keep, at most {MAX_TOP}; many may tie, and the search "
-            "time grows with N; the table gives the totals of all, JSON holds the best only",
+            "time grows with N; the table gives the totals of all, JSON the schedules",
             "N",
             "1",
         ),

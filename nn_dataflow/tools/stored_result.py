@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The JSON record of a search, read back as a schedule whose figures are not known.
+"""The JSON record of a search, read back as schedules whose figures are not known.
 
-Decides which keys of the record say what the schedule is (docs/evaluate.md section 2); all others
-are figures that follow from them. Each refusal names the file and the key.
+Decides which keys of the record say what a schedule is (docs/evaluate.md section 2); all others are
+figures that follow from them, or what is proven of them. Each refusal names the file and the key.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from nn_dataflow.core.certificate import Certificate
+from nn_dataflow.core.energy_delay import Edge
 from nn_dataflow.core.option import Option
 from nn_dataflow.core.partition_scheme import PartitionScheme
 from nn_dataflow.core.phy_dim2 import PhyDim2
@@ -32,14 +34,29 @@ from .record_values import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from nn_dataflow.core.certificate import Certificate
-
 _REGIONS = ("proc_region", "dram_region", "src_data_region", "dst_data_region")
 _MAY_BE_UNLIMITED = (
     *("array_bus_width", "dram_bandwidth"),
     *("layer_pipeline_time_ovhd", "layer_pipeline_max_degree"),
 )
 _LOOPS = ("ti", "to", "tb")
+
+
+class StoredSchedule(NamedTuple):
+    """A schedule beside the best one: its place in the record, what it is, cost and time stored."""
+
+    where: str
+    plan: SchedulePlan
+    cost: float
+    time: float
+
+
+class StoredCurve(NamedTuple):
+    """An energy-delay curve: corners, edges, and whether nothing is below it or beyond its ends."""
+
+    corners: tuple[StoredSchedule, ...]
+    edges: tuple[Edge, ...]
+    is_complete: bool
 
 
 class StoredResult(NamedTuple):
@@ -55,6 +72,10 @@ class StoredResult(NamedTuple):
         Its total cost and time as stored.
     certificate
         What is proven of it as stored, or None.
+    others
+        The schedules after it, if several were asked for.
+    curve
+        The energy-delay curve, or None.
     """
 
     net: str
@@ -66,6 +87,8 @@ class StoredResult(NamedTuple):
     cost: float
     time: float
     certificate: Certificate | None
+    others: tuple[StoredSchedule, ...]
+    curve: StoredCurve | None
 
 
 def read_result(path: str) -> StoredResult:
@@ -85,14 +108,7 @@ def read_result(path: str) -> StoredResult:
         told.whole("word", 16),
         *(told.text(key, "") for key in ("cost_unit", "name", "memory")),
     )
-    ext = top.table("ext_layout_dict")
-    schedules = top.table("schedules")
-    plan = SchedulePlan(
-        resource,
-        top.layout("input_layout"),
-        {name: ext.layout(name) for name in ext},
-        {name: _layer(schedules, name) for name in schedules},
-    )
+    plan = _plan(top, resource)
     batch = top.whole("batch")
     if not 1 <= batch <= MAX_BATCH:
         top.refuse("batch", f"must be from 1 to {MAX_BATCH}, got {batch}")
@@ -107,6 +123,8 @@ def read_result(path: str) -> StoredResult:
         cost,
         time,
         certificate_of(top, cost, time),
+        _several(top, "others", resource) if "others" in top else (),
+        _curve(top, resource) if "curve" in top and top.get("curve") is not None else None,
     )
 
 
@@ -125,6 +143,39 @@ class _Values(RecordValues):
         if len(value[2]) != 1:
             self.refuse(key, f"must have one partition, got {len(value[2])}")
         return self.made(key, lambda layout: _partition(layout[2][0]))  # type: ignore[no-any-return]
+
+
+def _plan(values: _Values, resource: Resource) -> SchedulePlan:
+    """Return a schedule that was made for a machine."""
+    ext = values.table("ext_layout_dict")
+    schedules = values.table("schedules")
+    return SchedulePlan(
+        resource,
+        values.layout("input_layout"),
+        {name: ext.layout(name) for name in ext},
+        {name: _layer(schedules, name) for name in schedules},
+    )
+
+
+def _several(values: _Values, key: str, resource: Resource) -> tuple[StoredSchedule, ...]:
+    return tuple(
+        StoredSchedule(
+            one.where, _plan(one, resource), one.number("total_cost"), one.number("total_time")
+        )
+        for one in values.tables(key)
+    )
+
+
+def _curve(top: _Values, resource: Resource) -> StoredCurve:
+    values = top.table("curve")
+    corners = _several(values, "corners", resource)
+    edges = tuple(
+        Edge(edge.number("worth"), Certificate(edge.number("value"), edge.number("lower_bound")))
+        for edge in values.tables("edges")
+    )
+    if not corners or len(edges) != len(corners) - 1:
+        values.refuse("edges", f"must be one less than corners ({len(corners)}), got {len(edges)}")
+    return StoredCurve(corners, edges, values.get("complete") is True)
 
 
 def _layer(schedules: _Values, name: str) -> LayerPlan:

@@ -109,6 +109,7 @@ def test_a_search_has_its_own_numbers(capsys, tmp_path, words):
         "file": str(path),
         "stored_cost": before["total_cost"],
         "stored_time": before["total_time"],
+        "left_out": [],
     }
 
 

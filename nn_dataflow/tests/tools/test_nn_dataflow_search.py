@@ -658,7 +658,7 @@ def test_help_shows_defaults_and_units(capsys):
     ):
         assert text in words
     assert "at most 100; many may tie, and the search time grows with N" in words
-    assert "JSON holds the best only (default: 1)" in words
+    assert "JSON the schedules (default: 1)" in words
 
 
 def test_version(capsys):

@@ -19,7 +19,8 @@ KEYS = (
     "log10_schedules stage_seconds total_cost "
     "total_time total_ops total_accesses total_noc_hops total_op_cost total_access_cost "
     "total_noc_cost total_static_cost active_node_pes dram_bandwidth limits segment_time "
-    "segment_dram_time segments input_layout ext_layout_dict schedules machine interrupted curve"
+    "segment_dram_time segments input_layout ext_layout_dict schedules machine interrupted curve "
+    "others"
 )
 LSTM = "lstm_showtell --batch 4 --nodes 2 2 --hybrid-partition -g e"
 CASES = (
