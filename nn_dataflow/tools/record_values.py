@@ -32,22 +32,32 @@ _LARGEST = 1e100
 _LARGEST_WHOLE = 2**53
 
 
-def read_json(path: str) -> Any:
-    """Return the content of a JSON file.
+_OWN_KEYS = ("net", "schedules", "total_cost")
+_NO_RESULT = "is no result of nn_dataflow_search"
+_EXPECTED = "must be JSON that it, or nn_dataflow evaluate, wrote (-o FILE)"
+
+
+def read_json(path: str) -> dict[str, Any]:
+    """Return the content of a JSON file with a result, the keys of which are to be checked.
 
     Raises
     ------
     Refused
-        If it cannot be read, or is no JSON: with the file, and the line.
+        If it cannot be read, is no JSON, or is that of something else: with the file, and the line.
     """
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8-sig"))
+        values = json.loads(Path(path).read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise Refused(f"{path}: cannot be read: {error.strerror}") from None
     except json.JSONDecodeError as error:
-        raise Refused(f"{path}:{error.lineno}: is no JSON: {error.msg}") from None
+        where = f"{path}:{error.lineno}"
+        raise Refused(f"{where}: {_NO_RESULT}: is no JSON: {error.msg}; {_EXPECTED}") from None
     except (ValueError, RecursionError):
-        raise Refused(f"{path}: is no JSON") from None
+        raise Refused(f"{path}: {_NO_RESULT}: is no JSON; {_EXPECTED}") from None
+    # A machine and the results of other tools have some keys in common with a result.
+    if not isinstance(values, dict) or not any(key in values for key in _OWN_KEYS):
+        raise Refused(f"{path}: {_NO_RESULT}; {_EXPECTED}")
+    return values
 
 
 class RecordValues:

@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+import nn_dataflow
+from nn_dataflow.cosa import Architecture, Level, Problem, output, schedule
+from nn_dataflow.errors import InputError
 from nn_dataflow.tests.tools.report_page import parsed
 from nn_dataflow.tools import main, nn_dataflow_search
 from nn_dataflow.tools.comparison import Difference, compare
@@ -276,12 +279,23 @@ def test_records_that_are_none(results, capsys, tmp_path, change, message):
     assert run(capsys, good, path) == (2, "", told)
 
 
+NO_RESULT = "is no result of nn_dataflow_search"
+EXPECTED = "must be JSON that it, or nn_dataflow evaluate, wrote (-o FILE)"
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("[]", ": the top must be a mapping"),
-        ("{}", ": version: is missing"),
-        ("{", ":1: is no JSON: Expecting property name enclosed in double quotes"),
+        ("[]", f": {NO_RESULT}; {EXPECTED}"),
+        ("{}", f": {NO_RESULT}; {EXPECTED}"),
+        ('{"net": "mlp_s"}', ": version: is missing"),
+        (
+            "{",
+            (
+                f":1: {NO_RESULT}: is no JSON: Expecting property name enclosed in double quotes; "
+                f"{EXPECTED}"
+            ),
+        ),
         (None, ": cannot be read: No such file or directory"),
     ],
 )
@@ -291,6 +305,26 @@ def test_files_that_are_no_results(capsys, tmp_path, text, message):
         path.write_text(text)
     told = f"nn_dataflow compare: error: {path}{message}\n"
     assert run(capsys, path, path) == (2, "", told)
+
+
+def test_files_of_another_kind(results, capsys, tmp_path):
+    """A machine, a comparison, and a schedule of one layer are no results, and load says so too."""
+    good = tmp_path / "good.json"
+    good.write_text(results[MLP])
+    status, comparison, _ = run(capsys, good, good, "--json")
+    assert status == 0
+    assert main.main(["arch", "show", "eyeriss-chip", "--json"]) == 0
+    machine = capsys.readouterr().out
+    memories = (Level("Buffer", 64), Level("DRAM", None))
+    layer = schedule(Problem({"C": 8}), Architecture(memories))
+    other = tmp_path / "other.json"
+    for text in (machine, comparison, output.to_line(output.record(layer))):
+        other.write_text(text)
+        told = f"{other}: {NO_RESULT}; {EXPECTED}"
+        assert run(capsys, good, other) == (2, "", f"nn_dataflow compare: error: {told}\n")
+        with pytest.raises(InputError) as refusal:
+            nn_dataflow.load(other)
+        assert str(refusal.value) == told
 
 
 @pytest.mark.parametrize(

@@ -359,11 +359,11 @@ def test_refusals_name_file_and_key(capsys, stored, change, message):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("{", ":1: is no JSON: Expecting property name"),
-        ("\n[1, ]", ":2: is no JSON: "),
-        ("[1]", ": the top must be a mapping"),
-        ("[" * 100_000, ": is no JSON"),
-        ("\udcff", ": is no JSON"),
+        ("{", ":1: is no result of nn_dataflow_search: is no JSON: Expecting property name"),
+        ("\n[1, ]", ":2: is no result of nn_dataflow_search: is no JSON: "),
+        ("[1]", ": is no result of nn_dataflow_search; must be JSON that it, or nn_dataflow ev"),
+        ("[" * 100_000, ": is no result of nn_dataflow_search: is no JSON; must be "),
+        ("\udcff", ": is no result of nn_dataflow_search: is no JSON; must be "),
     ],
 )
 def test_what_is_no_record(capsys, tmp_path, text, message):
