@@ -173,8 +173,11 @@ def searched(result: ResultRecord) -> dict[str, Any]:
 def _changes(base: ResultRecord, other: ResultRecord) -> Iterator[Change]:
     here, there = searched(base), searched(other)
     for field in dict.fromkeys([*here, *there]):
-        if here.get(field) != there.get(field):
-            yield Change(field, here.get(field), there.get(field))
+        change = Change(field, here.get(field), there.get(field))
+        values = (change.base, change.other)
+        # A field that is not there says as much as one with an empty text.
+        if change.base != change.other and values not in ((None, ""), ("", None)):
+            yield change
 
 
 def _told(key: str, values: Mapping[str, Any]) -> Any:
@@ -184,6 +187,8 @@ def _told(key: str, values: Mapping[str, Any]) -> Any:
         return "unlimited"
     if key.endswith("_region") and isinstance(value, list) and len(value) == 6:
         (height, width), (row, column), (down, right), *_ = value
+        if (down, right) == (0, 0):
+            return f"{height}x{width}, all at ({row},{column})"
         spread = "" if (down, right) == (1, 1) else f", each {down}x{right} apart"
         return f"{height}x{width} at ({row},{column}){spread}"
     if key == "dim_array" and isinstance(value, list):

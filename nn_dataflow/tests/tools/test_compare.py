@@ -93,6 +93,25 @@ def test_regions_and_missing_fields_are_readable(results):
     assert "options" not in text
 
 
+def test_memories_that_are_all_at_one_node(results):
+    """The corners of one node."""
+    resource = json.loads(results[MLP])["resource"]
+    resource = {**resource, "dram_region": [[2, 2], [0, 0], [0, 0], 1, 2, 2]}
+    (change,) = compared(results, MLP, MLP, resource=resource).changes
+    assert change == ("resource.dram_region", "2x2 at (0,0)", "2x2, all at (0,0)")
+
+
+def test_what_is_not_there_is_as_what_is_empty(results):
+    """A record of an older version has no machine."""
+    machine = {"name": "", "word": 16, "cost_unit": "", "memory": "2D"}
+    base = record(results, MLP, machine=machine)
+    older = ResultRecord("B.json", {k: v for k, v in base.values.items() if k != "machine"})
+    for one, two in ((base, older), (older, base)):
+        fields = [change.field for change in compare(one, two).changes]
+        assert fields == ["machine.word", "machine.memory"]
+        assert "- -> -" not in render(compare(one, two), 100)
+
+
 def test_totals_are_those_of_both(results):
     there = compared(results, ALONE, PIPELINED)
     base, other = (json.loads(results[words]) for words in (ALONE, PIPELINED))
