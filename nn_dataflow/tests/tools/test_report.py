@@ -56,6 +56,17 @@ def test_certificate(case):
     assert told.text.startswith(start)
 
 
+def test_heads_of_tables_are_repeated_on_paper(case):
+    """Buttons are no boxes there: of a head with boxes of them, Chromium repeats only the room."""
+    _, _, text, page = case
+    assert page.id("layer-table").all("button")
+    style = text[text.index("@media print") : text.index("</style>")]
+    rules = dict(re.findall(r"^  ([^{}\n]+) \{ (.+) \}$", style, re.MULTILINE))
+    assert "display: table-header-group;" in rules["thead"]
+    assert "display: contents;" in rules["th button"]
+    assert "overflow: visible;" in rules[".scroll"]
+
+
 def test_results_without_a_proof_say_so():
     evaluated = result("alex_net")._replace(certificate=None, effort={})
     told = parsed(render(evaluated, VERSION)).id("certificate")
