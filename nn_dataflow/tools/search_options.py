@@ -164,7 +164,7 @@ OPTIONS = {
         Spec(
             "--pareto",
             "find the energy-delay curve, too: all schedules of which no mixture of others beats "
-            "any in both energy and time; takes a search or two for each",
+            "any in both energy and time; takes a search or two for each, long ones with pipelines",
         ),
         Spec(
             "-t --top",
