@@ -24,6 +24,12 @@ if TYPE_CHECKING:
     from .scheduler import Schedule
 
 STEM = "map_16"
+FILES = (
+    *(f"{STEM}.{end}" for end in ("yaml", "map.txt", "stats.txt", "map+stats.xml")),
+    "tc.dict.json",
+)
+"""What there is in the folder of a schedule."""
+
 _LONGEST_NAME = 200  # file systems allow 255 bytes
 
 # Run status: the first stage is the evaluator, others are not used.
@@ -98,6 +104,11 @@ def keys(schedule: Schedule) -> tuple[str, str, str, str]:
     return machine, _problem_key(schedule.problem), _loops_key(spatial), _loops_key(temporal)
 
 
+def folder_of(schedule: Schedule, output_dir: str | Path) -> Path:
+    """Return the folder for the files of a schedule."""
+    return Path(output_dir).joinpath(*map(_short, keys(schedule)))
+
+
 def write_folder(schedule: Schedule, output_dir: str | Path) -> Path:
     """Write the files of a schedule below a folder, and return where.
 
@@ -109,19 +120,17 @@ def write_folder(schedule: Schedule, output_dir: str | Path) -> Path:
     OSError
         If it cannot be written.
     """
-    names = keys(schedule)
-    folder = Path(output_dir).joinpath(*map(_short, names))
+    folder = folder_of(schedule, output_dir)
     folder.mkdir(parents=True, exist_ok=True)
-    schedule.mapping.to_yaml(folder / f"{STEM}.yaml", schedule.architecture)
-    nest = f"{schedule.mapping}\n"
-    (folder / f"{STEM}.map.txt").write_text(nest, encoding="utf-8")
+    mapping, nest, table, statistics, original = (folder / name for name in FILES)
+    schedule.mapping.to_yaml(mapping, schedule.architecture)
+    nest.write_text(f"{schedule.mapping}\n", encoding="utf-8")
     stats = f"{summary(schedule)}\n\n{level_table(schedule.evaluation)}\n"
-    (folder / f"{STEM}.stats.txt").write_text(stats, encoding="utf-8")
-    ET.ElementTree(_xml(schedule)).write(
-        folder / f"{STEM}.map+stats.xml", encoding="unicode", xml_declaration=True
-    )
-    text = json.dumps({"+".join(names): _original_record(schedule, folder)}, allow_nan=False)
-    (folder / "tc.dict.json").write_text(text + "\n", encoding="utf-8")
+    table.write_text(stats, encoding="utf-8")
+    ET.ElementTree(_xml(schedule)).write(statistics, encoding="unicode", xml_declaration=True)
+    key = "+".join(keys(schedule))
+    text = json.dumps({key: _original_record(schedule, folder)}, allow_nan=False)
+    original.write_text(text + "\n", encoding="utf-8")
     return folder
 
 

@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from nn_dataflow.tools.cosa_arguments import Arguments
 
 
+_FOLDER = "--output_dir"
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the tool.
 
@@ -64,7 +67,7 @@ def run(arguments: Arguments) -> None:
     Raises
     ------
     Refused
-        For bad input or a missing extra.
+        For bad input or a missing extra, or if a file that is read would be overwritten.
     NoDataflow
         If a layer has no valid mapping, or none was found in time; a record of the status and the
         bound is printed before.
@@ -76,7 +79,11 @@ def run(arguments: Arguments) -> None:
         MissingExtraError,
         NoMappingError,
     )
+    from nn_dataflow.cosa.output import FILES, folder_of  # noqa: PLC0415
+    from nn_dataflow.tools.output_file import refuse_overwriting  # noqa: PLC0415
 
+    read = _files_read(arguments)
+    refuse_overwriting({_FOLDER: arguments.output_dir}, read)
     with warnings.catch_warnings():
         warnings.showwarning = _tell  # type: ignore[assignment]
         warnings.simplefilter("default")
@@ -88,7 +95,23 @@ def run(arguments: Arguments) -> None:
         except NoMappingError as error:
             _print_failure(error)
             raise NoDataflow(str(error)) from error
+    for schedule in schedules:
+        folder = folder_of(schedule, arguments.output_dir)
+        for name in FILES:
+            refuse_overwriting({_FOLDER: str(folder / name)}, read)
     _print(arguments, schedules)
+
+
+def _files_read(arguments: Arguments) -> dict[str, str | None]:
+    """Return the files that the arguments name, none of which is to be overwritten."""
+    from nn_dataflow.tools.output_file import files_of  # noqa: PLC0415
+
+    return {
+        "--arch_path": arguments.arch_path,
+        "--mapspace_path": arguments.mapspace_path,
+        "--prob_path": arguments.prob_path,
+        "--net": files_of(arguments.net, None)["NET"],
+    }
 
 
 def describe_machine(arguments: Arguments) -> Architecture:
@@ -170,7 +193,7 @@ def _print(arguments: Arguments, schedules: Sequence[Schedule]) -> None:
             folder = write_folder(schedule, arguments.output_dir)
         except OSError as error:
             raise OutputError(
-                f"--output_dir {arguments.output_dir}: cannot be written: {error.strerror}"
+                f"{_FOLDER} {arguments.output_dir}: cannot be written: {error.strerror}"
             ) from error
         if not schedule.evaluation.valid:
             complain(f"{PROG}: {schedule.problem.name}: rejected: {schedule.evaluation.reason}")

@@ -13,8 +13,15 @@ from nn_dataflow.cosa import Architecture, Mapping, Problem
 from nn_dataflow.cosa.bundled import ARCHITECTURE, MAPSPACE, PROBLEM
 from nn_dataflow.cosa.errors import MissingExtraError
 from nn_dataflow.tools import cosa_schedule
+from nn_dataflow.tools.argument_checks import shown
 from nn_dataflow.tools.cosa_arguments import parse_arguments
 
+NETWORK = b"""
+from nn_dataflow.core import FCLayer, InputLayer, Network
+NN = Network("one")
+NN.set_input_layer(InputLayer(8, 1))
+NN.add("fc", FCLayer(8, 4))
+"""
 SCRIPT = Path(cosa_schedule.__file__)
 
 
@@ -196,6 +203,32 @@ def test_folder_that_cannot_be_written(run, tmp_path):
         1,
         "cosa_schedule: error: --output_dir file: cannot be written: Not a directory\n",
     )
+
+
+@pytest.mark.parametrize(
+    ("option", "file"),
+    [("-ap", ARCHITECTURE), ("-mp", MAPSPACE), ("-pp", PROBLEM), ("--net", None)],
+)
+def test_files_that_are_read_are_not_overwritten(run, tmp_path, option, file):
+    """Be they where the folder is to be, or behind a name in it."""
+    read = tmp_path / "read.py"
+    read.write_bytes(NETWORK if file is None else file.read_bytes())
+    before = read.read_bytes()
+    long = {"-ap": "--arch_path", "-mp": "--mapspace_path", "-pp": "--prob_path"}.get(
+        option, option
+    )
+    wrong = f"must be another file than {long} read.py, which it would overwrite\n"
+    words = f"{option} read.py --formulation H"
+    status, _, err = run(f"{words} -o ./read.py")
+    assert (status, err) == (2, f"cosa_schedule: error: --output_dir ./read.py: {wrong}")
+    _, (record,), _ = run(words)
+    written = Path(record["output_dir"], "map_16.stats.txt")
+    written.unlink()
+    written.symlink_to(read)
+    status, records, err = run(words)
+    assert (status, records) == (2, [])
+    assert err == f"cosa_schedule: error: --output_dir {shown(str(written))}: {wrong}"
+    assert read.read_bytes() == before
 
 
 @pytest.mark.parametrize("debug", ["", "--debug"])
