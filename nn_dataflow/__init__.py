@@ -5,7 +5,9 @@
 used, so that importing the package, as every tool does, loads nothing else.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from .lazy import imported_when_used
 
 if TYPE_CHECKING:
     from .api import load, search
@@ -31,17 +33,4 @@ _MODULE_OF = {
     **dict.fromkeys(_ERRORS, "errors"),
 }
 
-
-def __getattr__(name: str) -> Any:
-    """Import a public name when it is first used."""
-    if name not in _MODULE_OF:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module  # noqa: PLC0415 (not needed by the tools)
-
-    value = getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = imported_when_used(__name__, _MODULE_OF)

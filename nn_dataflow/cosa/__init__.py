@@ -6,8 +6,9 @@ machine and a mapping in Python and to evaluate it; files need PyYAML and the fo
 "P" need HiGHS, and where one of them is missing, one line names the extra ``[cosa]``.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from nn_dataflow.lazy import imported_when_used
 
 if TYPE_CHECKING:
     from .architecture import Architecture, Level
@@ -60,15 +61,4 @@ _MODULE_OF = {
     "schedule_all": "network_schedule",
 }
 
-
-def __getattr__(name: str) -> Any:
-    """Import a public name when it is first used."""
-    if name not in _MODULE_OF:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = imported_when_used(__name__, _MODULE_OF)

@@ -49,7 +49,7 @@ def test_importing_the_package_loads_nothing_else():
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True
     )
-    assert done.stdout.split() == ["False", "nn_dataflow", "True"]
+    assert done.stdout.split() == ["False", "nn_dataflow", "nn_dataflow.lazy", "True"]
 
 
 def test_names_of_the_package():
@@ -241,7 +241,7 @@ def test_files_that_are_no_results(tmp_path):
     with pytest.raises(nn_dataflow.InputError, match=": cannot be read: No such file"):
         nn_dataflow.load(path)
     path.write_text("{}")
-    with pytest.raises(nn_dataflow.InputError, match=r": version: is missing$"):
+    with pytest.raises(nn_dataflow.InputError, match=r": is no result of nn_dataflow_search; must"):
         nn_dataflow.load(str(path))
 
 
