@@ -22,7 +22,7 @@ if not __package__:
 
 from nn_dataflow.tools.argument_checks import Refused, refuse_layer
 from nn_dataflow.tools.cosa_arguments import PROG, parse_arguments
-from nn_dataflow.tools.exit_status import OK, NoDataflow, give_up
+from nn_dataflow.tools.exit_status import NoDataflow, run_tool
 from nn_dataflow.tools.terminal import OutputError, complain, write
 
 if TYPE_CHECKING:
@@ -50,15 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         1 if the program failed, 130 when interrupted, 141 if the reader of the output went away.
         Except with 0 and 141, there is one line on standard error.
     """
-    arguments = None
-    try:
-        arguments = parse_arguments(sys.argv[1:] if argv is None else argv)
-        run(arguments)
-    except BaseException as error:  # noqa: BLE001  # each has its status and its line
-        if arguments is None and isinstance(error, SystemExit):  # --help or --version
-            return OK
-        return give_up(PROG, error, debug=bool(arguments and arguments.debug))
-    return OK
+    return run_tool(PROG, argv, parse_arguments, run)
 
 
 def run(arguments: Arguments) -> None:

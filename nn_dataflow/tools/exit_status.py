@@ -5,8 +5,16 @@ Decides what each way of not succeeding looks like from outside, the same in all
 (docs/model/search.md section 7).
 """
 
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
 from .argument_checks import Refused
 from .terminal import NoReaderError, OutputError, complain
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
 
 OK = 0
 FAILED = 1
@@ -22,6 +30,37 @@ class NoDataflow(Exception):  # noqa: N818  # an answer
 
 class Interrupted(KeyboardInterrupt):
     """A search was interrupted; the message says what was found until then."""
+
+
+def run_tool(
+    prog: str,
+    argv: Sequence[str] | None,
+    parse: Callable[[Sequence[str]], Any],
+    run: Callable[[Any], None],
+) -> int:
+    """Read the command line of a tool, run it, and return the exit status.
+
+    Parameters
+    ----------
+    prog : str
+        Name of the tool.
+    argv : sequence of str or None
+        Arguments; None for those of the process.
+    parse : callable
+        Returns checked arguments, with ``debug`` if the tool has that option, or stops with
+        SystemExit after ``--help``.
+    run : callable
+        Does what they ask for.
+    """
+    arguments = None
+    try:
+        arguments = parse(sys.argv[1:] if argv is None else argv)
+        run(arguments)
+    except BaseException as error:  # noqa: BLE001  # each has its status and its line
+        if arguments is None and isinstance(error, SystemExit):  # --help or --version
+            return OK
+        return give_up(prog, error, debug=getattr(arguments, "debug", None))
+    return OK
 
 
 def give_up(prog: str, error: BaseException, *, debug: bool | None = None) -> int:

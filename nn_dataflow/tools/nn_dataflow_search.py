@@ -20,7 +20,7 @@ if not __package__:
     sys.path.insert(0, os.path.abspath(__file__).rsplit(os.sep, 3)[0])  # noqa: PTH100
 
 from nn_dataflow.tools.argument_checks import Refused
-from nn_dataflow.tools.exit_status import OK, Interrupted, NoDataflow, give_up
+from nn_dataflow.tools.exit_status import Interrupted, NoDataflow, run_tool
 from nn_dataflow.tools.search_arguments import PROG, parse_arguments
 from nn_dataflow.tools.search_options import CONSTRAINTS
 
@@ -54,15 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     # The matrix products of a search are small: threads cost more at start than they save.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    arguments = None
-    try:
-        arguments = parse_arguments(sys.argv[1:] if argv is None else argv)
-        run(arguments)
-    except BaseException as error:  # noqa: BLE001  # each has its status and its line
-        if arguments is None and isinstance(error, SystemExit):  # --help or --version
-            return OK
-        return give_up(PROG, error, debug=bool(arguments and arguments.debug))
-    return OK
+    return run_tool(PROG, argv, parse_arguments, run)
 
 
 def run(arguments: Arguments) -> None:

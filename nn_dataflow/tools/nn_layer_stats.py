@@ -26,7 +26,7 @@ from nn_dataflow.tools.argument_checks import (
     Refused,
     whole,
 )
-from nn_dataflow.tools.exit_status import OK, give_up
+from nn_dataflow.tools.exit_status import run_tool
 from nn_dataflow.tools.terminal import write
 
 if TYPE_CHECKING:
@@ -130,15 +130,21 @@ def _total(combine: Callable[[Sequence[float]], float], rows: Collection[LayerSt
     return LayerStats(math.nan, combine(ofmap), combine(weight), combine(macs), math.nan)
 
 
-def run(argv: Sequence[str]) -> None:
-    """Print the report that a command line asks for.
+class Arguments(NamedTuple):
+    """Checked arguments: the network, the batch size, and the bits of a word."""
+
+    net: str
+    batch: int
+    word: int
+
+
+def parse_arguments(argv: Sequence[str]) -> Arguments:
+    """Read and check a command line.
 
     Raises
     ------
     Refused
-        For a bad argument or network.
-    NoReaderError, OutputError
-        If the report cannot be written.
+        For a bad argument.
     SystemExit
         With status 0, after ``--help``.
     """
@@ -153,17 +159,29 @@ def run(argv: Sequence[str]) -> None:
         help="word size in bits, rounded up to whole bytes (default: 16)",
     )
     given = parser.parse_args(argv)
-    batch_size = whole("--batch", given.batch, MAX_BATCH)
-    word_bits = whole("--word", given.word, MAX_WORD_BITS, unit="bits")
+    batch = whole("--batch", given.batch, MAX_BATCH)
+    return Arguments(given.net, batch, whole("--word", given.word, MAX_WORD_BITS, unit="bits"))
+
+
+def run(arguments: Arguments) -> None:
+    """Print the report that is asked for.
+
+    Raises
+    ------
+    Refused
+        For a bad network.
+    NoReaderError, OutputError
+        If the report cannot be written.
+    """
     if sys.stdout is None:
         raise Refused("standard output is closed")
     try:
         # What the program of a network prints is no part of the result.
         with contextlib.redirect_stdout(sys.stderr):
-            network = import_network(given.net)
+            network = import_network(arguments.net)
     except (ImportError, ValueError) as error:
         raise Refused(error) from error
-    write(report(network, batch_size, (word_bits + 7) // 8) + "\n")
+    write(report(network, arguments.batch, (arguments.word + 7) // 8) + "\n")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -180,13 +198,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         Exit status: 0, 2 for bad input, 1 if the program failed, 130 when interrupted, 141 if the
         reader of the output went away. Except with 0 and 141, there is one line on standard error.
     """
-    try:
-        run(sys.argv[1:] if argv is None else argv)
-    except SystemExit:  # --help
-        return OK
-    except BaseException as error:  # noqa: BLE001  # each has its status and its line
-        return give_up(PROG, error)
-    return OK
+    return run_tool(PROG, argv, parse_arguments, run)
 
 
 if __name__ == "__main__":
