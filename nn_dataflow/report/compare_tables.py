@@ -18,7 +18,7 @@ from nn_dataflow.tools.comparison_table import (
     shown_value,
 )
 from nn_dataflow.tools.curve_table import gap_text
-from nn_dataflow.tools.result_table import GOALS
+from nn_dataflow.tools.problem_text import GOALS
 
 from .compared import BASE, NEITHER, change_text, with_minus
 from .layer_rows import PARTS, in_order

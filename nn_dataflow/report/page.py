@@ -10,8 +10,9 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from nn_dataflow.tools.effort_text import proof
 from nn_dataflow.tools.loop_nest import explain
-from nn_dataflow.tools.result_table import GOALS, problem_facts, proof
+from nn_dataflow.tools.problem_text import GOALS, problem_facts
 
 from . import curve, page_tables
 from .contents import contents_of

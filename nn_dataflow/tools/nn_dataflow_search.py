@@ -275,7 +275,7 @@ def find_curve(
 
 def _gap(result: SearchResult) -> str:
     """Say what an interrupted search has found."""
-    from nn_dataflow.tools.result_table import proof  # noqa: PLC0415
+    from nn_dataflow.tools.effort_text import proof  # noqa: PLC0415
 
     return f"with the best found so far; {proof(result)[0]}"
 

@@ -7,14 +7,12 @@ and how it fits the width: a narrow terminal gets two lines per layer.
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
-from nn_dataflow.machines.spec import CORNERS, EVERY_NODE
-from nn_dataflow.machines.units import ENERGY_UNITS
-
 from .curve_table import curve_table
+from .effort_text import effort_lines
 from .layer_figures import limit_of
+from .problem_text import problem_facts, problem_title
 from .segment_table import Marks, segment_tables
 from .segments import segments_of
 from .share_table import share_table
@@ -23,16 +21,10 @@ from .table_text import Column, alone, flow, join, scale, scaled, shorten, wrap
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from nn_dataflow.core.option import Option
-    from nn_dataflow.machines.spec import Machine
-
     from .search_result import SearchResult
     from .segments import Segment
 
-GOALS = {"e": "energy (cost)", "d": "delay (time)", "ed": "energy x delay (cost x time)"}
-_MEMORIES = {CORNERS: "at the 4 corners", EVERY_NODE: "at every node"}
 _PARTS = ("OUTP", "OFMP", "BATP", "INPP")
-
 
 _BUSY_NOTE = (
     "PEs busy: operations / (time x nodes x PEs per node); time limit: the longest of the times in "
@@ -66,11 +58,6 @@ _BLOCKING_NOTE = (
 _SHARING_NOTE = (
     "sharing: nodes over whose buffers one block of filters (F), ifmaps (I) or ofmaps (O) is spread"
 )
-_EFFORT = {
-    "equivalent": "pruned by equivalence",
-    "capacity": "pruned by capacity",
-    "bound": "pruned by bound",
-}
 
 
 def render(result: SearchResult, width: int) -> str:
@@ -92,118 +79,20 @@ def render(result: SearchResult, width: int) -> str:
         _totals(result, width),
         _breakdown(result),
         curve_table(result.curve, result.cost_name, width),
-        _effort(result, width),
+        effort_lines(result, width),
     ]
     texts = ["".join(line.rstrip() + "\n" for line in block) for block in blocks if block]
     return "\n".join(texts)
-
-
-def title(result: SearchResult) -> str:
-    """Say what was searched for, in one line."""
-    problem = result.problem
-    goal = GOALS[result.options.opt_goal]
-    return f"{problem.net}, batch {problem.batch}, goal: least {goal}"
 
 
 def _heading(result: SearchResult, width: int) -> list[str]:
     facts = problem_facts(result)
     interrupted = ["interrupted: this is the best that was found so far"]
     return [
-        title(result),
+        problem_title(result),
         *(interrupted if result.interrupted else []),
         *(line for key in facts for line in flow(key, facts[key], width)),
     ]
-
-
-def problem_facts(result: SearchResult) -> dict[str, list[str]]:
-    """Return what is told of machine, costs, options and limits, by these names."""
-    problem, resource, options = result.problem, result.resource, result.options
-    word = problem.machine.word
-    gbuf, regf = resource.size_gbuf, resource.size_regf
-    bus, dram = resource.array_bus_width, resource.dram_bandwidth
-    machine = [
-        *([problem.machine.name] if problem.machine.name else []),
-        f"{_by(resource.proc_region.dim)} nodes of {_by(resource.dim_array)} PEs",
-        f"{word}-bit words",
-        f"register file {_kilobytes(regf * word)} ({regf} words) per PE",
-        f"global buffer (GBUF) {_kilobytes(gbuf * word)} ({gbuf} words) per node",
-        f"bus from GBUF to PEs {_rate(bus)} per data category",
-        _memory(problem.machine),
-        f"DRAM bandwidth {_rate(dram)}",
-    ]
-    dram_cost, gbuf_cost, itcn_cost, regf_cost = (f"{cost:g}" for cost in result.cost.mem_hier)
-    costs = [
-        f"operation {result.cost.mac_op:g}",
-        f"DRAM word {dram_cost}",
-        f"GBUF word {gbuf_cost}",
-        f"array word {itcn_cost}",
-        f"register file word {regf_cost}",
-        f"word-hop {result.cost.noc_hop:g}",
-        f"cycle {result.cost.idl_unit:g} (static)",
-    ]
-    if problem.machine.cost_unit in ENERGY_UNITS:
-        costs.append(f"one unit is 1 {problem.machine.cost_unit}")
-    elif result.cost.mac_op == 1:
-        costs.append("one unit is the energy of a MAC operation")
-    names = ("filters", "ifmaps", "ofmaps")
-    may_bypass = [name for name, may in zip(names, options.sw_gbuf_bypass, strict=True) if may]
-    kinds = [
-        name
-        for name, wanted in (
-            ("hybrid", options.partition_hybrid),
-            ("batch", options.partition_batch),
-            ("ifmaps", options.partition_ifmaps),
-        )
-        if wanted
-    ]
-    told = [
-        f"may bypass GBUF: {', '.join(may_bypass) or 'nothing'}",
-        f"partition {', '.join(kinds) or 'in one fixed way'}",
-        f"loop blocking {'by formula' if options.sw_solve_loopblocking else 'exhaustive'}",
-    ]
-    if options.sw_imperfect:
-        told.append("loops may end in partial blocks")
-    if options.hw_access_forwarding:
-        told.append("nodes forward data")
-    if options.hw_gbuf_sharing:
-        told.append("nodes share GBUF and forward data")
-    told += _pipelines(options)
-    rules = [rule.name for rule in problem.constraints.rules]
-    wanted = (
-        {"limits": [f"{len(rules)} constraint{'s' if len(rules) > 1 else ''} in force", *rules]}
-        if rules
-        else {}
-    )
-    return {"machine": machine, "costs": costs, "options": told, **wanted}
-
-
-def _memory(machine: Machine) -> str:
-    """Say where the memory is."""
-    if machine.memory in _MEMORIES:
-        return f"{machine.memory} memory (DRAM) {_MEMORIES[machine.memory]}"
-    places = ", ".join(f"({h},{w})" for h, w in machine.resource.dram_region.iter_node())
-    return f"memory (DRAM) at {places}"
-
-
-def _pipelines(given: Option) -> list[str]:
-    """Return what layers may do together."""
-    kinds = [
-        text
-        for text, wanted in (
-            ("groups of layers run side by side", given.partition_interlayer),
-            ("fmaps stay in GBUF between layers", given.hw_gbuf_save_writeback),
-        )
-        if wanted
-    ]
-    if not kinds:
-        return []
-    if not given.layer_pipeline_opt:
-        kinds.append("basic pipelines only")
-    if given.layer_pipeline_time_ovhd < math.inf:
-        kinds.append(f"time overhead of a segment at most {given.layer_pipeline_time_ovhd:g}")
-    if given.layer_pipeline_max_degree < math.inf:
-        kinds.append(f"at most {given.layer_pipeline_max_degree:g} units in a segment")
-    return kinds
 
 
 def _layers(result: SearchResult, segments: Sequence[tuple[int, Segment]], width: int) -> list[str]:
@@ -333,69 +222,10 @@ def _breakdown(result: SearchResult) -> list[str]:
     return join(columns)
 
 
-def _effort(result: SearchResult, width: int) -> list[str]:
-    if result.interrupted:
-        return [
-            *flow("proof", proof(result), width),
-            *flow("search", [f"interrupted after {result.elapsed:.3f} s"], width),
-        ]
-    if not result.effort:  # nothing was searched
-        return flow("proof", proof(result), width) if result.certificate else []
-    reused, computed = result.cache_stats
-    processes = result.options.nprocesses
-    search = (
-        f"{result.elapsed:.3f} s",
-        *(f"{stage} {seconds:.3f} s" for stage, seconds in result.seconds.items()),
-        f"{processes} process{'es' if processes > 1 else ''}",
-        f"layer searches {computed:,} computed, {reused:,} reused",
-    )
-    space = [f"10^{result.log10_space:.0f} schedules"] if result.log10_space > 0 else []
-    effort = space + [
-        f"{_EFFORT.get(name, name.replace('_', ' '))} {count:,}"
-        for name, count in result.effort.items()
-        if count or not name.startswith(("segments", "combinations"))
-    ]
-    return [
-        *flow("proof", proof(result), width),
-        *flow("search", search, width),
-        *flow("effort", effort, width),
-    ]
-
-
-def proof(result: SearchResult) -> tuple[str, ...]:
-    """Say how good the result is proven to be."""
-    proven = result.certificate
-    if proven is None:
-        if result.interrupted:
-            return ("nothing is proven yet",)
-        return ("a stored schedule was evaluated, nothing was searched",)
-    what = {"e": "cost", "d": "time"}.get(result.options.opt_goal, "cost x time")
-    source = () if result.effort or result.interrupted else ("so the stored result says",)
-    if proven.is_optimal:
-        return (f"no schedule of the stated space has less {what}", *source)
-    percent = math.ceil(1000 * proven.gap) / 10
-    return (
-        f"no schedule of the stated space has over {percent:g} % less {what}",
-        f"lower bound {proven.lower_bound:.6g}",
-        *source,
-    )
-
-
-def _by(dims: Sequence[int]) -> str:
-    return f"{dims[0]}x{dims[1]}"
-
-
-def _kilobytes(bits: float) -> str:
-    return f"{bits / 8 / 1024:g} kB"
-
-
-def _rate(words: float) -> str:
-    return "unlimited" if words == math.inf else f"{words:g} words/cycle"
-
-
 def partition_text(part: Any) -> str:
     """Write which dimensions are split how, outermost first."""
-    split = [f"{_PARTS[kind]} {_by(part.pdims[kind])}" for kind in part.order]
+    dims = [(_PARTS[kind], *part.pdims[kind]) for kind in part.order]
+    split = [f"{name} {rows}x{columns}" for name, rows, columns in dims]
     return ", ".join(text for text in split if not text.endswith(" 1x1")) or "-"
 
 
