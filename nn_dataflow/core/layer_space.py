@@ -9,7 +9,7 @@ all data layouts. A layer depends on its neighbours only through the hops of its
 
 from __future__ import annotations
 
-import itertools
+from contextlib import closing
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -28,7 +28,7 @@ from .partition_scheme import PartitionScheme
 from .places import distinct_places, fmap_range, is_single_place
 from .ranking import exceeds, goal_keys, goal_order
 from .search_effort import SearchEffort
-from .workers import SMALL_CHUNK
+from .workers import Workers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,7 +42,6 @@ if TYPE_CHECKING:
     from .mapping_space import MappingSpace, Setting
     from .partition_array import PartitionArray
     from .placement import Placement
-    from .workers import Workers
 
     Ints = NDArray[np.int64]
     Floats = NDArray[np.floating[Any]]
@@ -348,28 +347,30 @@ class LayerSpace:
         keys = goal_keys(*self._together(bounds, ifmap_hops, others), goal)
         found = self._no_choices
         energy = time = found.base
-        done = set()
         order = np.lexsort(keys[::-1])
-        mapping_of = self.row_mapping[bounds.row]
-        for place, index in enumerate(order.tolist()):
-            mapping = int(mapping_of[index])
-            if mapping in done:
-                continue
-            if len(energy) >= num:
-                worst = goal_keys(energy[-1:], time[-1:], goal)
-                if exceeds([key[index] for key in keys], [float(key[0]) for key in worst]):
-                    break
-            done.add(mapping)
-            is_known = self.mappings[mapping].knows(hop_costs[mapping])
-            if workers is not None and workers.num_ahead and not is_known:
-                self._search_ahead(mapping_of[order[place:]], hop_costs, workers)
-            rows = others.rows[self.row_mapping[others.rows] == mapping]
-            more = self.searched(rows, self.mappings[mapping], self._points(mapping, hop_costs))
-            both = join([found, more])
-            both = take(both, np.lexsort((both.point, both.row)))
-            energy, time = self._together(both, ifmap_hops, others)
-            best = self._distinct(both, goal_order(energy, time, goal), hop_costs)[:num]
-            found, energy, time = take(both, best), energy[best], time[best]
+        mappings, first = np.unique(self.row_mapping[bounds.row[order]], return_index=True)
+        in_order = np.argsort(first)
+        jobs = (
+            (self.mappings[number], hop_costs[number], self.effort)
+            for number in mappings[in_order].tolist()
+            if not self.mappings[number].knows(hop_costs[number])
+        )
+        with closing((workers or Workers()).search_in_order(jobs)) as searches:
+            for number in in_order.tolist():
+                mapping, index = int(mappings[number]), int(order[first[number]])
+                if len(energy) >= num:
+                    worst = goal_keys(energy[-1:], time[-1:], goal)
+                    if exceeds([key[index] for key in keys], [float(key[0]) for key in worst]):
+                        break
+                while not self.mappings[mapping].knows(hop_costs[mapping]):
+                    next(searches)
+                rows = others.rows[self.row_mapping[others.rows] == mapping]
+                more = self.searched(rows, self.mappings[mapping], self._points(mapping, hop_costs))
+                both = join([found, more])
+                both = take(both, np.lexsort((both.point, both.row)))
+                energy, time = self._together(both, ifmap_hops, others)
+                best = self._distinct(both, goal_order(energy, time, goal), hop_costs)[:num]
+                found, energy, time = take(both, best), energy[best], time[best]
         return found, energy
 
     def _together(
@@ -378,17 +379,6 @@ class LayerSpace:
         """Energy and time of schedules and of all else."""
         energy = self.energy(choices, ifmap_hops) + others.cost[self.row_part[choices.row]]
         return energy, choices.time + others.time
-
-    def _search_ahead(self, mappings: Ints, hop_costs: HopCosts, workers: Workers) -> None:
-        """Search the first of some array mappings together with those that may come next."""
-        unknown = (
-            number
-            for number in dict.fromkeys(mappings.tolist())
-            if not self.mappings[number].knows(hop_costs[number])
-        )
-        ahead = itertools.islice(unknown, workers.num_ahead)
-        jobs = [(self.mappings[number], hop_costs[number], self.effort) for number in ahead]
-        workers.search(jobs, SMALL_CHUNK)
 
     def ofmap_places(self) -> tuple[Ints, PartitionArray]:
         """Where the ofmaps can lie: the number of the place per partition, and a scheme of each.

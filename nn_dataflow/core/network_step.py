@@ -156,13 +156,20 @@ class Step(NamedTuple):
         return self.joint[places]
 
 
-def make_step(name: str, space: LayerSpace, producers: Sequence[Source]) -> Step:
-    """Find the hops of a layer's ifmaps from all places of its producers."""
+def hops_of_ifmaps(space: LayerSpace, producers: Sequence[Source]) -> dict[int, Floats]:
+    """Word-hops of a layer's ifmaps from all places of its producers, by their columns."""
     hops: dict[int, Floats] = {}
     channel = 0
     for source in producers:
         hops[source.number] = hops.get(source.number, 0) + source.hops_to(space, channel)
         channel += source.layer.nofm
+    return hops
+
+
+def make_step(
+    name: str, space: LayerSpace, producers: Sequence[Source], hops: dict[int, Floats]
+) -> Step:
+    """Make the step of a layer from the hops of its ifmaps."""
     most = np.zeros(len(space.parts))
     for table in hops.values():
         most = most + table.max(axis=0)

@@ -25,7 +25,7 @@ from .layer_order import schedule_order
 from .map_strategy import MapStrategy
 from .network import Network
 from .network_search import NetworkSearch
-from .network_step import Source, Step, make_step
+from .network_step import Source, Step, hops_of_ifmaps, make_step
 from .nn_dataflow_scheme import NNDataflowScheme
 from .partition import input_layout_partitions
 from .partition_scheme import PartitionScheme
@@ -43,6 +43,10 @@ from .workers import Workers
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from concurrent.futures import Executor
+    from typing import Any
+
+    import numpy as np
+    from numpy.typing import NDArray
 
     from .layer import Layer
     from .layer_space import LayerSpace
@@ -51,6 +55,7 @@ if TYPE_CHECKING:
     from .pipeline_search import Chosen
     from .segment_builder import Placed
 
+    Floats = NDArray[np.floating[Any]]
 
 # Counts beyond this are refused: some bits below what 64 hold.
 MAX_COUNT = 1 << 62
@@ -196,9 +201,9 @@ class NNDataflow:
         order = [name for vertex in schedule_order(self.network) for name in vertex]
         starts = self._input_parts(options)
         pipelined = options.shares_segments
-        with self._timed("layers"):
-            steps = self._make_steps(order, starts, options, progress)
         workers = Workers(options.nprocesses, executor)
+        with self._timed("layers"):
+            steps = self._make_steps(order, starts, options, progress, workers)
         schemes = []
         if self._may_be_alone(steps):
             schemes = self._one_by_one(steps, starts, options, workers)
@@ -282,10 +287,11 @@ class NNDataflow:
         """
         order = [name for vertex in schedule_order(self.network) for name in vertex]
         starts = self._input_parts(options)
-        steps = self._make_steps(order, starts, options, _no_progress)
+        workers = Workers()
+        steps = self._make_steps(order, starts, options, _no_progress, workers)
         if not self._may_be_alone(steps):
             return []
-        with Workers(1) as workers:
+        with workers:
             search = NetworkSearch(steps, len(starts), options.opt_goal, options.ntops, workers)
             traces = search.beam()
         return [self._scheme(steps, starts, start, chosen) for start, chosen in traces]
@@ -308,39 +314,74 @@ class NNDataflow:
         starts: PartitionArray,
         options: Option,
         progress: Callable[[int, int, str], None],
+        workers: Workers,
     ) -> list[Step]:
         """Look at the space of every layer, and find what it costs from where its data can be.
 
         The steps end before a layer that cannot be split as it must.
         """
-        network, resource = self.network, self._layer_resource()
+        network, resource = self.network, self.resource
+        spaces = self._find_spaces(order, options, progress, workers)
         outside = [None, *network.ext_layers()]
         sources = {
             name: Source(layer, resource.src_data_region, starts, 0)
             for name, layer in zip(outside, self._inputs(), strict=True)
         }
-        steps: list[Step] = []
-        known: dict[object, Step] = {}
+        alike: dict[object, list[tuple[str, list[Source]]]] = {}
         for number, name in enumerate(order):
-            with _named_failure(name):
-                limits = self.constraints.limits(name)
-                space = self.layer_sched_dict[name].space(resource, options, limits=limits)
-                if not len(space.parts):
-                    return steps
-                _, places = space.ofmap_places()
+            space = spaces[name]
+            if not len(space.parts):
+                break
+            _, places = space.ofmap_places()
             producers = [sources[prev] for prev in network.prevs(name)]
             sources[name] = Source(network[name], resource.dst_data_region, places, number + 1)
             columns = list(dict.fromkeys(source.number for source in producers))
             key = (space, tuple((s.layer, s.parts, columns.index(s.number)) for s in producers))
-            if key not in known:
-                known[key] = make_step(name, space, producers)
-            steps.append(
-                known[key]._replace(name=name, sources=tuple(columns), producers=tuple(producers))
-            )
+            alike.setdefault(key, []).append((name, producers))
+
+        def find_hops(like: list[tuple[str, list[Source]]]) -> dict[int, Floats]:
+            name, producers = like[0]
+            return hops_of_ifmaps(spaces[name], producers)
+
+        found: dict[str, Step] = {}
+        several = list(alike.values())
+        for like, hops in zip(several, workers.each(find_hops, several), strict=True):
+            name, producers = like[0]
+            step = make_step(name, spaces[name], producers, hops)
+            for name, producers in like:
+                own = tuple(dict.fromkeys(source.number for source in producers))
+                found[name] = step._replace(name=name, sources=own, producers=tuple(producers))
+        return [found[name] for name in order if name in found]
+
+    def _find_spaces(
+        self,
+        order: list[str],
+        options: Option,
+        progress: Callable[[int, int, str], None],
+        workers: Workers,
+    ) -> dict[str, LayerSpace]:
+        """Look at the space of every layer, those of equal layers once."""
+        resource = self._layer_resource()
+
+        def find(name: str) -> LayerSpace:
+            limits = self.constraints.limits(name)
+            with _named_failure(name):
+                return self.layer_sched_dict[name].space(resource, options, limits=limits)
+
+        keys = {n: (self.layer_sched_dict[n], self.constraints.limits(n)) for n in order}
+        distinct: dict[object, str] = {}
+        for name in order:
+            distinct.setdefault(keys[name], name)
+        found = workers.each(find, list(distinct.values()))
+        spaces: dict[object, LayerSpace] = {}
+        for number, name in enumerate(order):
+            if keys[name] not in spaces:
+                spaces[keys[name]] = next(found)
+                self.layer_sched_dict[name].keep(spaces[keys[name]])
             if options.verbose:
                 sys.stderr.write(f"-> {name}\n")
             progress(number + 1, len(order), name)
-        return steps
+        return {name: spaces[keys[name]] for name in order}
 
     def _with_segments(
         self,

@@ -93,6 +93,10 @@ class Scheduling:
             )
         return self._spaces[key]
 
+    def keep(self, space: LayerSpace) -> None:
+        """Keep a space that another process has looked at, unless it is known."""
+        self._spaces.setdefault((space.setting, FREE), space)
+
     def schedule_search(
         self, condition: SchedulingCondition, options: Option
     ) -> list[SchedulingResult]:

@@ -1,22 +1,24 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Searches of many array mappings at once, on an executor where that pays.
+"""Work that is done in several processes where that pays.
 
 Decides what leaves the process (docs/model/search.md section 6): searches of single array
 mappings, which depend on values only, so that the result is the same wherever they run. Few of
-them are done here; many go to an executor in chunks. Processes of our own end quietly when the
-search is interrupted.
+them are done here; many go to an executor in chunks. Larger pieces of work, which need much and
+give little, go to processes that are forked for them.
 """
 
 from __future__ import annotations
 
-import signal
-import warnings
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+import itertools
+import time
+from collections import deque
+from typing import TYPE_CHECKING, TypeVar
+
+from .forked import forked, ignore_interrupts, start_method, starting_processes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-    from concurrent.futures import Executor
+    from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+    from concurrent.futures import Executor, Future
 
     from typing_extensions import Self
 
@@ -25,14 +27,24 @@ if TYPE_CHECKING:
     from .search_effort import SearchEffort
 
     Job = tuple[MappingSpace, tuple[float, ...], SearchEffort]
+    Found = tuple[Points, SearchEffort]
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 # Searches, in all, for which processes of our own are started: some tenths of a second of work.
 MIN_JOBS = 256
+
+# Seconds of larger pieces of work after which processes are forked for the others.
+MIN_SECONDS = 0.2
 
 # Searches that go to another process together: some milliseconds of work. Fewer where those behind
 # may turn out not to be needed.
 CHUNK = 16
 SMALL_CHUNK = 2
+
+# How many of the latter are under way for every process.
+AHEAD = 2
 
 
 class Workers:
@@ -43,7 +55,7 @@ class Workers:
     num_processes
         Processes to start where there is enough work.
     executor
-        An executor to use for all searches instead.
+        An executor to use for all searches of array mappings instead.
     """
 
     def __init__(self, num_processes: int = 1, executor: Executor | None = None) -> None:
@@ -60,38 +72,82 @@ class Workers:
             self._own.shutdown(cancel_futures=True)
             self._own = None
 
-    @property
-    def num_ahead(self) -> int:
-        """Searches worth doing before it is known whether they are needed; 0 without processes."""
-        alone = self.executor is None and self.num_processes < 2
-        return 0 if alone else 2 * SMALL_CHUNK * max(2, self.num_processes)
+    def each(self, function: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
+        """Give the function's result for each of some items, in their order.
 
-    def search(self, jobs: Iterable[Job], chunk: int | None = None) -> int:
+        What it notes elsewhere is lost if it runs in another process, which it does after
+        `MIN_SECONDS` if there are to be several.
+        """
+        number = 0
+        begin = time.perf_counter()
+        while number < len(items) and not (
+            time.perf_counter() - begin > MIN_SECONDS and self._may_fork
+        ):
+            yield function(items[number])
+            number += 1
+        if len(items) - number > 1:
+            yield from forked(function, items[number:], self.num_processes)
+        else:
+            yield from map(function, items[number:])
+
+    @property
+    def _may_fork(self) -> bool:
+        return self.executor is None and self.num_processes > 1 and start_method() == "fork"
+
+    def search(self, jobs: Iterable[Job]) -> int:
         """Search array mappings, given with hop costs and the effort that they count for.
 
-        So many of them as are a `chunk` (by default `CHUNK`) go to a process together. Returns how
-        many there were, equal ones counted once.
+        So many of them as are a `CHUNK` go to a process together. Returns how many there were,
+        equal ones counted once.
         """
-        chunk = chunk or CHUNK
         jobs = list({job[:2]: job for job in jobs}.values())
         self._num_asked += len(jobs)
         executor = self._executor()
-        if executor is None or len(jobs) <= chunk:
+        if executor is None or len(jobs) <= CHUNK:
             for mapping, hop_costs, effort in jobs:
                 mapping.points(hop_costs, effort)
             return len(jobs)
-        tasks = [mapping.job(hop_costs) for mapping, hop_costs, _ in jobs]
-        chunks = [tasks[i : i + chunk] for i in range(0, len(tasks), chunk)]
-        with warnings.catch_warnings():
-            # Threads of linear algebra libraries, which take no part, make fork warn.
-            warnings.filterwarnings("ignore", message=".*fork.*", category=DeprecationWarning)
-            with _interrupts_held():
-                results = executor.map(_run, chunks)
-        found = (result for chunk in results for result in chunk)
-        for (mapping, hop_costs, effort), (points, spent) in zip(jobs, found, strict=True):
-            mapping.put(hop_costs, points)
-            effort.add(spent)
+        chunks = [jobs[i : i + CHUNK] for i in range(0, len(jobs), CHUNK)]
+        with starting_processes():
+            results = executor.map(_run, map(_tasks, chunks))
+        for chunk, found in zip(chunks, results, strict=True):
+            _take_over(chunk, found)
         return len(jobs)
+
+    def search_in_order(self, jobs: Iterable[Job]) -> Generator[None]:
+        """Search array mappings one after another, as far as the iterator is asked to go on.
+
+        With several processes some are searched ahead, for it takes longer to know whether they
+        are needed. All are different.
+        """
+        jobs = iter(jobs)
+        ahead: deque[tuple[list[Job], Future[list[Found]]]] = deque()
+        try:
+            while True:
+                executor = self._executor()
+                most = 0 if executor is None else AHEAD * max(2, self.num_processes)
+                while executor is not None and len(ahead) < most:
+                    chunk = list(itertools.islice(jobs, SMALL_CHUNK))
+                    if not chunk:
+                        break
+                    self._num_asked += len(chunk)
+                    with starting_processes():
+                        ahead.append((chunk, executor.submit(_run, _tasks(chunk))))
+                if ahead:
+                    _take_over(ahead[0][0], ahead[0][1].result())
+                    ahead.popleft()
+                else:
+                    job = next(jobs, None)
+                    if job is None:
+                        return
+                    self._num_asked += 1
+                    mapping, hop_costs, effort = job
+                    mapping.points(hop_costs, effort)
+                yield
+        finally:
+            for chunk, future in ahead:
+                if not future.cancel():
+                    _take_over(chunk, future.result())
 
     def _executor(self) -> Executor | None:
         few = self._own is None and self._num_asked < MIN_JOBS
@@ -99,33 +155,24 @@ class Workers:
             return self.executor
         if self._own is None:
             from concurrent.futures import ProcessPoolExecutor  # noqa: PLC0415 (slow to import)
-            from multiprocessing import get_all_start_methods, get_context  # noqa: PLC0415
+            from multiprocessing import get_context  # noqa: PLC0415 (slow to import)
 
-            # Where there is fork, scripts need no guard against being run again in the children.
-            method = "fork" if "fork" in get_all_start_methods() else "spawn"
             self._own = ProcessPoolExecutor(
-                self.num_processes, get_context(method), initializer=_ignore_interrupts
+                self.num_processes, get_context(start_method()), initializer=ignore_interrupts
             )
         return self._own
 
 
-@contextmanager
-def _interrupts_held() -> Iterator[None]:
-    """Hold interrupts back while processes begin, which have them held back from their start."""
-    if not hasattr(signal, "pthread_sigmask"):  # as on Windows
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+def _tasks(jobs: Sequence[Job]) -> list[MappingJob]:
+    return [mapping.job(hop_costs) for mapping, hop_costs, _ in jobs]
 
 
-def _ignore_interrupts() -> None:
-    """Leave Ctrl-C, which goes to all processes, to the one that asks: it ends the others."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def _run(tasks: Sequence[MappingJob]) -> list[Found]:
+    return [task.run() for task in tasks]
 
 
-def _run(jobs: Sequence[MappingJob]) -> list[tuple[Points, SearchEffort]]:
-    return [job.run() for job in jobs]
+def _take_over(jobs: Sequence[Job], found: Sequence[Found]) -> None:
+    """Give array mappings what another process found of them."""
+    for (mapping, hop_costs, effort), (points, spent) in zip(jobs, found, strict=True):
+        mapping.put(hop_costs, points)
+        effort.add(spent)

@@ -12,6 +12,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from nn_dataflow.core.forked import start_method
 from nn_dataflow.core.layer import InputLayer
 
 from .problem import Problem
@@ -119,11 +120,9 @@ def schedule_all(
 
 def _own_processes(number: int) -> Executor:
     from concurrent.futures import ProcessPoolExecutor  # noqa: PLC0415 (slow to import)
-    from multiprocessing import get_all_start_methods, get_context  # noqa: PLC0415
+    from multiprocessing import get_context  # noqa: PLC0415
 
-    # Where there is fork, scripts need no guard against being run again in the children.
-    method = "fork" if "fork" in get_all_start_methods() else "spawn"
-    return ProcessPoolExecutor(number, mp_context=get_context(method))
+    return ProcessPoolExecutor(number, mp_context=get_context(start_method()))
 
 
 def _renamed(result: Schedule, problem: Problem) -> Schedule:

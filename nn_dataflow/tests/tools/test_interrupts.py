@@ -128,7 +128,7 @@ IDLE = {
 def test_other_processes_end_quietly(moment):
     """They get the signal as well, in the middle of their work or when there is none."""
     few = "from nn_dataflow.core import workers; workers.MIN_JOBS = workers.CHUNK = 1"
-    few += "; workers.Workers.num_ahead = 0"  # not before something was found
+    few += "; workers.AHEAD = 0"  # not before something was found
     # What processes print is caught otherwise.
     status, out, err = interrupted(*WORDS, "-v", "-p", "2", more=few, **moment)
     assert status == 130
