@@ -8,6 +8,7 @@ with its process, so that it must be part of its result.
 
 from __future__ import annotations
 
+import gc
 import pickle
 import signal
 import warnings
@@ -122,6 +123,7 @@ def _serve(
     items: Sequence[Item],
 ) -> None:
     """Work on items by number until the other end is gone."""
+    gc.freeze()  # to look through what both processes have would copy it all
     ignore_interrupts()
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     for connection in others:  # as long as one is open, nobody sees that the other end is gone

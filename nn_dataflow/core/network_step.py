@@ -82,21 +82,26 @@ class PlaceHops:
         The layer that reads the fmaps.
     pieces
         Where they come from, with the first of the layer's channels that they are.
+
+    Attributes
+    ----------
+    found
+        The hops from places that were asked for.
     """
 
     def __init__(self, space: LayerSpace, pieces: Sequence[tuple[Source, int]]) -> None:
         self.space = space
         self.pieces = pieces
-        self._known: dict[int, Floats] = {}
+        self.found: dict[int, Floats] = {}
 
     def __getitem__(self, place: int) -> Floats:
-        if place not in self._known:
+        if place not in self.found:
             hops = np.zeros(len(self.space.parts))
             for source, channel in self.pieces:
                 only = source._replace(parts=source.parts.take([place]))
                 hops = hops + only.hops_to(self.space, channel)[0]
-            self._known[place] = hops
-        return self._known[place]
+            self.found[place] = hops
+        return self.found[place]
 
 
 class Step(NamedTuple):
@@ -143,6 +148,10 @@ class Step(NamedTuple):
         for table, place in zip(self.hops, places, strict=True):
             hops = hops + table[place]
         return hops
+
+    def hops_found(self) -> list[dict[Any, Floats]]:
+        """Word-hops that were found when they were asked for, of all kinds, by place or places."""
+        return [self.joint, *(hops.found for hops in self.hops if isinstance(hops, PlaceHops))]
 
     def _joint_hops(self, places: tuple[int, ...]) -> Floats:
         """Word-hops from the concatenated layout of all producers, found once per combination."""

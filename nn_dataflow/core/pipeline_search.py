@@ -17,6 +17,8 @@ from .columns import join, take
 from .network_search import MAX_PREFIXES, groups_of_equal, unbeaten
 from .search_limit import LowerBounds, NearLimit, SearchLimit, best_of
 from .segment_paths import MAX_SEARCHED, SegmentPaths
+from .segment_query import SegmentQuery
+from .segment_space import PLACES_TOGETHER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -26,13 +28,28 @@ if TYPE_CHECKING:
     from .search_effort import SearchEffort
     from .segment_bounds import SegmentGoal
     from .segment_builder import Placed
-    from .segment_space import SegmentPoints
+    from .segment_space import FoundPoints, SegmentPoints, SegmentSpace
     from .workers import Workers
 
     Ints = NDArray[np.int64]
     Floats = NDArray[np.floating[Any]]
     Places = tuple[int, ...]
-    Find = Callable[[Placed, Sequence[Places]], list[SegmentPoints]]
+
+
+class Find(NamedTuple):
+    """How schedules of segments are found.
+
+    Attributes
+    ----------
+    query
+        What is asked for.
+    points
+        Finds the schedules for each of several places of the fmaps that a segment reads.
+    """
+
+    query: Callable[[SegmentSpace], SegmentQuery]
+    points: Callable[[Placed, Sequence[Places]], list[SegmentPoints]]
+
 
 # Prefixes kept per position by passes that look for a better limit.
 GUIDED_PREFIXES = 16
@@ -128,6 +145,7 @@ class PipelineSearch:
         self._combinations: dict[int, Ints] = {}
         self._rests: dict[int, LowerBounds] = {}
         self._shares: dict[int, float] = {}
+        self._within = Find(self._query, self._points)
 
     @property
     def num_dropped(self) -> int:
@@ -150,12 +168,13 @@ class PipelineSearch:
         self._bound()
         if not any(map(len, likely)):
             return []
-        first = self._pass(likely, FIRST_PREFIXES, self._near_points)
+        near = Find(self._near_query, self._near_points)
+        first = self._pass(likely, FIRST_PREFIXES, near)
         self._lower_limit(first)
         self._passes.append(first)
         searched = [np.zeros(0, dtype=np.int64)] * len(self.edges)
         if self.paths.num_searched <= MAX_SEARCHED or not len(first[-1].cost):
-            self._passes.append(self._pass(likely, GUIDED_PREFIXES, self._points))
+            self._passes.append(self._pass(likely, GUIDED_PREFIXES, self._within))
             self._lower_limit(self._passes[-1])
             searched = self._closer_passes()
         still = zip(self.paths.alive(), searched, strict=True)
@@ -175,14 +194,14 @@ class PipelineSearch:
         settled = self.paths.settled()
         self._bound()
         few = self.paths.best(settled, GUIDED_COMBINATIONS)
-        guided = self._pass(few, GUIDED_PREFIXES, self._points)
+        guided = self._pass(few, GUIDED_PREFIXES, self._within)
         self._passes.append(guided)
         self._lower_limit(guided)
         many = few
         if _count(few) < _count(settled):
             both = zip(settled, self.paths.alive(), strict=True)
             many = self.paths.best([np.intersect1d(*pair) for pair in both], MAX_COMBINATIONS)
-        exact = self._pass(many, MAX_PREFIXES, self._points)
+        exact = self._pass(many, MAX_PREFIXES, self._within)
         self._passes.append(exact)
         self._lower_limit(exact)
         return many
@@ -207,7 +226,7 @@ class PipelineSearch:
         most
             Prefixes kept per position.
         find
-            Finds the schedules of a segment for each of several places of the fmaps that it reads.
+            How schedules of segments are found.
         """
         before, self._combinations = self._combinations, self._of_spaces(alive)
         self._rests = self._rests_of_spaces(alive)
@@ -229,6 +248,7 @@ class PipelineSearch:
                 by_end[edge.end].append(number)
         for end in range(1, num_columns):
             self._progress(end, self.num_layers, "pipelines")
+            self._search_ahead(history, by_end[end], find)
             found = [
                 extended
                 for number in by_end[end]
@@ -263,40 +283,73 @@ class PipelineSearch:
         """Extensions of prefixes by a segment."""
         edge = self.edges[number]
         before = history[edge.begin]
+        groups, places = _places_read(edge, before)
         found = []
-        if not len(before.cost):
-            return []
-        seen = before.places[:, edge.sources]
-        groups = groups_of_equal(seen)
-        places = [tuple(seen[group[0]].tolist()) for group in groups]
-        for group, points in zip(groups, find(edge, places), strict=True):
+        for group, points in zip(groups, find.points(edge, places), strict=True):
             extended = self._joined(before, group, number, points)
             kept = self.limit.within(self._whole_bounds(extended, edge.end), self.paths.weight)
             if kept.any():
                 found.append(take(extended, kept))
         return found
 
+    def _search_ahead(
+        self, history: Sequence[Prefixes], numbers: Sequence[int], find: Find
+    ) -> None:
+        """Find the schedules of segments in several processes, if there are to be any."""
+        workers = self.paths.workers
+        together = workers.share_of(PLACES_TOGETHER)
+        if together == PLACES_TOGETHER:
+            return
+        wanted: dict[SegmentSpace, dict[Places, None]] = {}
+        queries = {}
+        for edge in (self.edges[number] for number in numbers):
+            _, places = _places_read(edge, history[edge.begin])
+            if places:
+                wanted.setdefault(edge.space, {}).update(dict.fromkeys(places))
+                queries[edge.space] = find.query(edge.space)
+        items = [
+            (space, some)
+            for space, places in wanted.items()
+            for some in space.unknown(places, together)
+        ]
+
+        def prepare(items: Sequence[tuple[SegmentSpace, Sequence[Places]]]) -> None:
+            for space in {space: None for space, _ in items}:
+                space.prepare(queries[space], workers)
+
+        def search(item: tuple[SegmentSpace, Sequence[Places]]) -> FoundPoints:
+            space, places = item
+            return space.find(places, queries[space], workers)
+
+        for (space, _), found in zip(items, workers.each(search, items, prepare), strict=True):
+            space.keep(found)
+
+    def _query(self, space: SegmentSpace) -> SegmentQuery:
+        """Ask for the schedules of a segment that may be within the limit."""
+        key = id(space)
+        return SegmentQuery(self._combinations[key], self._rests[key], self.limit)
+
+    def _near_query(self, space: SegmentSpace) -> SegmentQuery:
+        """Ask for the schedules of a segment that are close to its lower bound."""
+        column, combinations = self.paths.guiding, self._combinations[id(space)]
+        least = float(space.bounds.lower()[column][combinations].min())
+        share = self._shares.setdefault(id(space), FIRST_SHARE)
+        limit = NearLimit(column, least * (1 + share))
+        return SegmentQuery(combinations, NOTHING, limit, FIRST_STATES)
+
     def _points(self, edge: Placed, places: Sequence[Places]) -> list[SegmentPoints]:
         """Schedules of a segment that may be within the limit, for each of several places."""
-        key = id(edge.space)
-        return edge.space.points(
-            self._combinations[key], places, self._rests[key], self.limit, self.paths.workers
-        )
+        return edge.space.points(places, self._query(edge.space), self.paths.workers)
 
     def _near_points(self, edge: Placed, places: Sequence[Places]) -> list[SegmentPoints]:
         """Schedules of a segment that are close to its lower bound.
 
         The closer, the fewer there are to look at; so how close is doubled until there are any.
         """
-        space, column = edge.space, self.paths.guiding
-        combinations = self._combinations[id(space)]
-        least = float(space.bounds.lower()[column][combinations].min())
+        space = edge.space
         while True:
-            share = self._shares.setdefault(id(space), FIRST_SHARE)
-            limit = NearLimit(column, least * (1 + share))
-            points = space.points(
-                combinations, places, NOTHING, limit, self.paths.workers, FIRST_STATES
-            )
+            points = space.points(places, self._near_query(space), self.paths.workers)
+            share = self._shares[id(space)]
             if all(len(own.cost) for own in points) or share > 1:
                 return points
             self._shares[id(space)] = 2 * share
@@ -382,6 +435,15 @@ class PipelineSearch:
             )
             position, index = self.edges[edge].begin, int(prefixes.prev[index])
         return index, tuple(chosen[::-1])
+
+
+def _places_read(edge: Placed, before: Prefixes) -> tuple[list[Ints], list[Places]]:
+    """Prefixes with the fmaps that a segment reads at the same places, and these places."""
+    if not len(before.cost):
+        return [], []
+    seen = before.places[:, edge.sources]
+    groups = groups_of_equal(seen)
+    return groups, [tuple(seen[group[0]].tolist()) for group in groups]
 
 
 def _count(combinations: Sequence[Ints]) -> int:

@@ -9,35 +9,32 @@ Segments of equal layers on equal nodes share a space.
 from __future__ import annotations
 
 from functools import partial
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from .columns import distinct_rows, join, take
-from .layer_table import COST, DRAM, NO_SCHEDULES, TIME, weighted
-from .search_limit import LowerBounds
+from .layer_table import NO_SCHEDULES, weighted
 from .segment_bounds import SegmentBounds
+from .segment_query import MAX_STATES
 from .segment_states import States, extend, unbeaten_rows, unbeaten_states
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
     from .constraint_grid import ConstraintGrid
     from .layer_table import LayerTable, Schedules
-    from .search_limit import NearLimit, SearchLimit
     from .segment_bounds import SegmentGoal, SegmentLayer
+    from .segment_query import SegmentQuery
     from .workers import Workers
 
     Ints = NDArray[np.int64]
     Floats = NDArray[np.floating[Any]]
     Bools = NDArray[np.bool_]
-
-# Partial schedules of a segment, at most; by default, more are given up and counted.
-MAX_STATES = 1 << 14
-
+    Places = tuple[int, ...]
 
 # Places of the fmaps that a segment reads, for which it is searched together.
 PLACES_TOGETHER = 16
@@ -55,6 +52,24 @@ class SegmentPoints(NamedTuple):
     memory: Ints  # (n, k) place of the ofmaps of every layer in memory, or -1
     row: Ints  # (n, k)
     scheme: Ints  # (n, k)
+
+
+class FoundPoints(NamedTuple):
+    """Schedules of a segment for several places.
+
+    Attributes
+    ----------
+    points
+        The schedules for each of the places.
+    num_dropped
+        Partial schedules given up for their number.
+    hops
+        Hops of its layers' ifmaps that were found on the way.
+    """
+
+    points: list[tuple[Places, SegmentPoints]]
+    num_dropped: int
+    hops: list[dict[Any, Floats]]
 
 
 class SegmentSpace:
@@ -109,89 +124,134 @@ class SegmentSpace:
     # Schedules
 
     def points(
-        self,
-        alive: Ints,
-        places: Sequence[tuple[int, ...]],
-        rest: LowerBounds,
-        limit: SearchLimit | NearLimit,
-        workers: Workers,
-        most: int = MAX_STATES,
+        self, places: Sequence[Places], query: SegmentQuery, workers: Workers
     ) -> list[SegmentPoints]:
         """Schedules that can be best, for each of several places.
 
         Parameters
         ----------
-        alive
-            Combinations to look at, ascending.
         places
             Where the fmaps lie that the segment reads from memory.
-        rest, limit
-            What layers outside of the segment cost at least, (r,) for several positions in the
-            network; schedules beyond the limit at all of them are left out.
+        query
+            What is asked for.
         workers
             Where array mappings are searched.
-        most
-            Partial schedules kept per layer and places, those of the best metric.
         """
-        unknown = [own for own in dict.fromkeys(places) if own not in self._points]
-        allowance = _Allowance(self, rest, limit, workers, most)
-        for first in range(0, len(unknown), PLACES_TOGETHER):
-            together = unknown[first : first + PLACES_TOGETHER]
-            found = self._find_points(alive, np.array(together, dtype=np.int64), allowance)
-            ends = np.searchsorted(found.origin, np.arange(len(together) + 1)).tolist()
-            for own, (begin, end) in zip(together, pairwise(ends), strict=True):
-                self._points[own] = take(found, slice(begin, end))
+        for together in self.unknown(places, PLACES_TOGETHER):
+            self.keep(self.find(together, query, workers))
         return [self._points[own] for own in places]
 
-    def _find_points(self, alive: Ints, places: Ints, allowance: _Allowance) -> SegmentPoints:
-        """Schedules for each of several places (p, sources), in their order."""
-        begin = 0
-        found = []
-        for grid in self.grids:
-            own = alive[(alive >= begin) & (alive < begin + grid.num)] - begin
-            begin += grid.num
-            if len(own):
-                found.append(self._points_of_grid(grid, own, places, allowance))
-        points = self._best_points(join(found))
-        return take(points, np.argsort(points.origin, kind="stable"))
+    def unknown(self, places: Iterable[Places], most: int) -> list[list[Places]]:
+        """Places for which schedules were not found yet, so many together."""
+        every = [own for own in dict.fromkeys(places) if own not in self._points]
+        return [every[i : i + most] for i in range(0, len(every), most)]
 
-    def _points_of_grid(
-        self, grid: ConstraintGrid, alive: Ints, places: Ints, allowance: _Allowance
-    ) -> SegmentPoints:
-        """Schedules under the combinations of one system; of too many, by halves of the places."""
-        num_dropped = self.num_dropped
+    def prepare(self, query: SegmentQuery, workers: Workers) -> None:
+        """Find all schedules of layers that `find` needs."""
+        for grid, alive in self._alive(query):
+            for position in range(len(self.layers)):
+                self._schedules(grid, alive, position, query, workers)
+
+    def find(self, places: Sequence[Places], query: SegmentQuery, workers: Workers) -> FoundPoints:
+        """Find the schedules for several places, which `keep` then makes known."""
+        num_known = [len(hops) for hops in self._hops_found()]
+        columns = np.array(places, dtype=np.int64)
+        several = [
+            self._find_points(grid, alive, columns, query, workers)
+            for grid, alive in self._alive(query)
+        ]
+        points = self._best_points(join([points for points, _ in several]))
+        points = take(points, np.argsort(points.origin, kind="stable"))
+        ends = np.searchsorted(points.origin, np.arange(len(places) + 1)).tolist()
+        return FoundPoints(
+            [
+                (own, take(points, slice(begin, end)))
+                for own, (begin, end) in zip(places, pairwise(ends), strict=True)
+            ],
+            sum(num_dropped for _, num_dropped in several),
+            [
+                dict(islice(hops.items(), num, None))
+                for hops, num in zip(self._hops_found(), num_known, strict=True)
+            ],
+        )
+
+    def keep(self, found: FoundPoints) -> None:
+        """Make known what was found, here or in another process."""
+        self._points.update(found.points)
+        self.num_dropped += found.num_dropped
+        for known, hops in zip(self._hops_found(), found.hops, strict=True):
+            known.update(hops)
+
+    def _hops_found(self) -> list[dict[Any, Floats]]:
+        """What is noted of the hops of all layers' ifmaps."""
+        return [hops for layer in self.layers for hops in layer.step.hops_found()]
+
+    def _alive(self, query: SegmentQuery) -> Iterator[tuple[ConstraintGrid, Bools]]:
+        """Systems with combinations to look at, and which these are."""
+        begin = 0
+        for grid in self.grids:
+            is_alive = np.isin(np.arange(begin, begin + grid.num), query.alive)
+            begin += grid.num
+            if is_alive.any():
+                yield grid, is_alive.reshape(grid.shape)
+
+    def _find_points(
+        self,
+        grid: ConstraintGrid,
+        is_alive: Bools,
+        places: Ints,
+        query: SegmentQuery,
+        workers: Workers,
+    ) -> tuple[SegmentPoints, int]:
+        """Schedules under the combinations of one system, and how many were given up.
+
+        Where there are several places, and too many extensions of partial schedules, by halves.
+        """
         try:
-            return self._points_together(grid, alive, places, allowance)
+            return self._points_together(grid, is_alive, places, query, workers)
         except _TooManyError:
-            self.num_dropped = num_dropped
             half = len(places) // 2
-            one = self._points_of_grid(grid, alive, places[:half], allowance)
-            two = self._points_of_grid(grid, alive, places[half:], allowance)
-            return join([one, two._replace(origin=two.origin + half)])
+            one, num_one = self._find_points(grid, is_alive, places[:half], query, workers)
+            two, num_two = self._find_points(grid, is_alive, places[half:], query, workers)
+            return join([one, two._replace(origin=two.origin + half)]), num_one + num_two
 
     def _points_together(
-        self, grid: ConstraintGrid, alive: Ints, places: Ints, allowance: _Allowance
-    ) -> SegmentPoints:
-        """Schedules under the combinations of one system.
+        self,
+        grid: ConstraintGrid,
+        is_alive: Bools,
+        places: Ints,
+        query: SegmentQuery,
+        workers: Workers,
+    ) -> tuple[SegmentPoints, int]:
+        """Schedules under the combinations of one system, and how many were given up.
 
         Raises
         ------
         _TooManyError
             If there are several places, and too many extensions of partial schedules.
         """
+        num_dropped = 0
         states = States.start(len(self.layers), len(grid.shape), len(places))
-        is_alive = np.isin(np.arange(grid.num), alive).reshape(grid.shape)
         for position in range(len(self.layers)):
-            schedules = self._schedules(grid, is_alive, position, allowance)
+            schedules = self._schedules(grid, is_alive, position, query, workers)
             states = self._extended(states, position, schedules, grid, places)
-            states = take(states, allowance.partial(states, self._later(grid, position, states)))
-            states = self._unbeaten(states, position, grid, allowance.most)
+            later = self._later(grid, position, states)
+            states = take(states, query.of_states(self.bounds, states, later))
+            states = self._unbeaten(states, position, grid)
+            kept = self._best_states(states, query.most)
+            num_dropped += (len(states.cost) - len(kept)) * (query.most == MAX_STATES)
+            states = take(states, kept)
             if not len(states.cost):
                 break
-        return self._finished(states)
+        return self._finished(states), num_dropped
 
     def _schedules(
-        self, grid: ConstraintGrid, is_alive: Bools, position: int, allowance: _Allowance
+        self,
+        grid: ConstraintGrid,
+        is_alive: Bools,
+        position: int,
+        query: SegmentQuery,
+        workers: Workers,
     ) -> Schedules:
         """Schedules of a layer, under all values of its symbols, that may be within the limit.
 
@@ -199,11 +259,16 @@ class SegmentSpace:
         """
         key = (self.grids.index(grid), position)
         if key not in self._within:
-            self._within[key] = self._find_schedules(grid, is_alive, position, allowance)
+            self._within[key] = self._find_schedules(grid, is_alive, position, query, workers)
         return self._within[key]
 
     def _find_schedules(
-        self, grid: ConstraintGrid, is_alive: Bools, position: int, allowance: _Allowance
+        self,
+        grid: ConstraintGrid,
+        is_alive: Bools,
+        position: int,
+        query: SegmentQuery,
+        workers: Workers,
     ) -> Schedules:
         total, longest = self.bounds.totals(grid)
         with np.errstate(invalid="ignore"):  # what is not alive may be infinite
@@ -214,10 +279,13 @@ class SegmentSpace:
         for value, tops in grid.values_of(position):
             if np.isfinite(times[value]):
                 may_matter = partial(
-                    allowance.metric, others=others[value], longest=float(times[value])
+                    query.of_layer,
+                    self.bounds,
+                    others=others[value],
+                    longest=float(times[value]),
                 )
                 wanted.append((value, self.bounds.table(position, tops), may_matter))
-        allowance.workers.search([job for _, table, within in wanted for job in table.jobs(within)])
+        workers.search([job for _, table, within in wanted for job in table.jobs(within)])
         found = [NO_SCHEDULES]
         for value, table, within in wanted:
             own = table.search(within)
@@ -313,9 +381,9 @@ class SegmentSpace:
     def _has_limit(self) -> bool:
         return bool(self.goal.max_overhead < float("inf"))
 
-    def _unbeaten(self, states: States, position: int, grid: ConstraintGrid, most: int) -> States:
+    def _unbeaten(self, states: States, position: int, grid: ConstraintGrid) -> States:
         states = states._replace(symbols=grid.still_needed(position, states.symbols))
-        states = unbeaten_states(
+        return unbeaten_states(
             states,
             position,
             self.roles,
@@ -323,14 +391,15 @@ class SegmentSpace:
             slack=self._has_limit,
             num=self.goal.num,
         )
-        if len(states.cost) > most:
-            order = np.lexsort((self._metric(states), states.origin))
-            origin = states.origin[order]
-            rank = np.arange(len(order)) - np.searchsorted(origin, origin)
-            kept = np.sort(order[rank < most])
-            self.num_dropped += (len(order) - len(kept)) * (most == MAX_STATES)
-            states = take(states, kept)
-        return states
+
+    def _best_states(self, states: States, most: int) -> Ints:
+        """The `most` partial schedules of the best metric for each of the places."""
+        if len(states.cost) <= most:
+            return np.arange(len(states.cost))
+        order = np.lexsort((self._metric(states), states.origin))
+        origin = states.origin[order]
+        rank = np.arange(len(order)) - np.searchsorted(origin, origin)
+        return np.sort(order[rank < most])
 
     def _metric(self, states: States) -> Floats:
         """Energy, time or their weighted sum of partial schedules, by the goal."""
@@ -395,47 +464,3 @@ def _pairs(which: Ints, seen: Ints, num: int) -> tuple[Ints, Ints]:
     first = begin[which[states]]
     offset = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
     return np.repeat(states, count), np.repeat(first, count) + offset
-
-
-class _Allowance:
-    """What schedules of a segment may cost, given what is outside of it."""
-
-    def __init__(
-        self,
-        space: SegmentSpace,
-        rest: LowerBounds,
-        limit: SearchLimit | NearLimit,
-        workers: Workers,
-        most: int,
-    ) -> None:
-        self.space = space
-        self.rest = rest
-        self.limit = limit
-        self.workers = workers
-        self.most = most
-
-    def metric(self, own: Floats, others: Floats, longest: float) -> Bools:
-        """Which schedules of a layer may matter.
-
-        Parameters
-        ----------
-        own
-            Metrics of the schedules, (n, k).
-        others, longest
-            Least sum of the metrics of other layers, and most cycles of a spatial group.
-        """
-        totals = own + others, np.maximum(own[:, TIME], longest)
-        return self._any_within(self.space.bounds.together(totals))
-
-    def partial(self, states: States, later: Floats) -> Bools:
-        """Which partial schedules may matter, with the least metric of the layers to come."""
-        cost = states.cost + later[..., COST]
-        time = np.maximum(states.busy_time(), states.dram + later[..., DRAM])
-        ends = self.space.bounds.weights[0], self.space.bounds.weights[-1]
-        one, two = (weighted(cost, weight, time) for weight in ends)
-        return self._any_within(LowerBounds(one, time, two))
-
-    def _any_within(self, own: LowerBounds) -> Bools:
-        whole = (column[:, None] + other for column, other in zip(own, self.rest, strict=True))
-        within = self.limit.within(LowerBounds(*whole), self.space.bounds.weight)
-        return np.asarray(within.any(axis=1))

@@ -10,6 +10,7 @@ give little, go to processes that are forked for them.
 from __future__ import annotations
 
 import itertools
+import os
 import time
 from collections import deque
 from typing import TYPE_CHECKING, TypeVar
@@ -63,6 +64,7 @@ class Workers:
         self.executor = executor
         self._own: Executor | None = None
         self._num_asked = 0
+        self._process = os.getpid()
 
     def __enter__(self) -> Self:
         return self
@@ -72,11 +74,21 @@ class Workers:
             self._own.shutdown(cancel_futures=True)
             self._own = None
 
-    def each(self, function: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
+    def share_of(self, number: int) -> int:
+        """How many of a number of things to do together, so that all processes have some."""
+        return max(1, number // (2 * self.num_processes)) if self._may_fork else number
+
+    def each(
+        self,
+        function: Callable[[Item], Result],
+        items: Sequence[Item],
+        prepare: Callable[[Sequence[Item]], None] | None = None,
+    ) -> Iterator[Result]:
         """Give the function's result for each of some items, in their order.
 
         What it notes elsewhere is lost if it runs in another process, which it does after
-        `MIN_SECONDS` if there are to be several.
+        `MIN_SECONDS` if there are to be several. What is needed for all items left can be prepared
+        before.
         """
         number = 0
         begin = time.perf_counter()
@@ -85,10 +97,13 @@ class Workers:
         ):
             yield function(items[number])
             number += 1
-        if len(items) - number > 1:
-            yield from forked(function, items[number:], self.num_processes)
+        left = items[number:]
+        if len(left) > 1:
+            if prepare is not None:
+                prepare(left)
+            yield from forked(function, left, self.num_processes)
         else:
-            yield from map(function, items[number:])
+            yield from map(function, left)
 
     @property
     def _may_fork(self) -> bool:
@@ -150,6 +165,8 @@ class Workers:
                     _take_over(chunk, future.result())
 
     def _executor(self) -> Executor | None:
+        if os.getpid() != self._process:
+            return None  # forked for a part of the work
         few = self._own is None and self._num_asked < MIN_JOBS
         if self.executor is not None or few or self.num_processes < 2:
             return self.executor
