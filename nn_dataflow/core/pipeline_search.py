@@ -312,6 +312,9 @@ class PipelineSearch:
             for space, places in wanted.items()
             for some in space.unknown(places, together)
         ]
+        if items:  # the first one tells how long the others take, so it is a small one
+            space, some = items[0]
+            items[:1] = [(space, some[:1]), (space, some[1:])] if some[1:] else [(space, some)]
 
         def prepare(items: Sequence[tuple[SegmentSpace, Sequence[Places]]]) -> None:
             for space in {space: None for space, _ in items}:

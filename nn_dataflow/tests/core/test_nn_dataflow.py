@@ -321,6 +321,7 @@ from nn_dataflow.core import workers
 from nn_dataflow.tests.core import test_nn_dataflow as own
 
 workers.MIN_JOBS = 1
+workers.MIN_SECONDS = -1
 dataflow = own.dataflow_of()
 found, _ = dataflow.schedule_search(own.OPTIONS._replace(nprocesses={nprocesses}))
 print(own.digest(found))

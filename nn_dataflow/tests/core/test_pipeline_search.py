@@ -523,6 +523,7 @@ from nn_dataflow.tests.core import test_nn_dataflow as own
 from nn_dataflow.tests.core import test_pipeline_search as pipelines
 
 workers.MIN_JOBS = workers.CHUNK = 1
+workers.MIN_SECONDS = -1
 found, _ = own.dataflow_of().schedule_search(pipelines.PIPELINED._replace(nprocesses={nprocesses}))
 print(own.digest(found))
 """

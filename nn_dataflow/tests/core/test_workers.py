@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What is done in several processes, and when."""
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+
+import pytest
+
+from nn_dataflow.core import workers
+from nn_dataflow.core.forked import start_method
+from nn_dataflow.core.search_effort import SearchEffort
+from nn_dataflow.core.workers import Workers
+
+needs_fork = pytest.mark.skipif(start_method() != "fork", reason="there is no fork here")
+
+
+class Mapping:
+    """What workers need of an array mapping."""
+
+    def __init__(self):
+        self.found = None
+
+    def job(self, _):
+        return self
+
+    def run(self):
+        return "elsewhere", SearchEffort()
+
+    def points(self, *_):
+        self.found = self.found or "here"
+
+    def put(self, _, points):
+        self.found = points
+
+
+def jobs_of(mappings):
+    return [(mapping, (0.0,), SearchEffort()) for mapping in mappings]
+
+
+class TestEach:
+    def test_alone(self, monkeypatch):
+        monkeypatch.setattr(workers, "MIN_SECONDS", 0)
+        assert set(Workers().each(lambda _: os.getpid(), range(5))) == {os.getpid()}
+
+    @needs_fork
+    def test_little_work_is_done_here(self):
+        assert set(Workers(2).each(lambda _: os.getpid(), range(5))) == {os.getpid()}
+
+    @needs_fork
+    def test_much_work_is_done_elsewhere(self, monkeypatch):
+        """All that is left is prepared here at once."""
+        monkeypatch.setattr(workers, "MIN_SECONDS", -1)
+        prepared = []
+
+        def work(item):
+            return item, list(prepared), os.getpid()
+
+        done = list(Workers(2).each(work, [5, 6, 7], prepared.append))
+        assert [item for item, _, _ in done] == [5, 6, 7]
+        assert [seen for _, seen, _ in done] == [[[5, 6, 7]]] * 3
+        assert os.getpid() not in {process for _, _, process in done}
+
+    @needs_fork
+    def test_one_that_is_left_is_done_here(self, monkeypatch):
+        monkeypatch.setattr(workers, "MIN_SECONDS", -1)
+        assert list(Workers(2).each(lambda _: os.getpid(), [0])) == [os.getpid()]
+
+    def test_with_an_executor_all_is_done_here(self, monkeypatch):
+        """It may be on other machines, which do not know what this process does."""
+        monkeypatch.setattr(workers, "MIN_SECONDS", -1)
+        with ThreadPoolExecutor(2) as executor:
+            done = set(Workers(2, executor).each(lambda _: os.getpid(), range(5)))
+        assert done == {os.getpid()}
+
+    @needs_fork
+    def test_shares(self):
+        """Every process gets some of what would be done together."""
+        assert Workers().share_of(16) == 16
+        assert Workers(2).share_of(16) == 4
+        assert Workers(100).share_of(16) == 1
+
+
+class TestSearchInOrder:
+    def test_alone_none_is_searched_ahead(self):
+        mappings = [Mapping() for _ in range(5)]
+        with closing(Workers().search_in_order(jobs_of(mappings))) as searches:
+            for number in range(3):
+                next(searches)
+                assert [own.found for own in mappings[: number + 1]] == ["here"] * (number + 1)
+                assert not any(own.found for own in mappings[number + 1 :])
+
+    def test_with_others_some_are(self):
+        """Those that are under way at the end are not lost, and the others not begun."""
+        mappings = [Mapping() for _ in range(50)]
+        with ThreadPoolExecutor(1) as executor:
+            both = Workers(2, executor)
+            with closing(both.search_in_order(jobs_of(mappings))) as searches:
+                next(searches)
+                assert [own.found for own in mappings[:2]] == ["elsewhere"] * 2
+        most = workers.SMALL_CHUNK * (workers.AHEAD * 2 + 1)
+        assert not any(own.found for own in mappings[most:])
+
+    def test_all(self):
+        mappings = [Mapping() for _ in range(7)]
+        with ThreadPoolExecutor(2) as executor:
+            assert list(Workers(2, executor).search_in_order(jobs_of(mappings))) == [None] * 4
+        assert {own.found for own in mappings} == {"elsewhere"}
+
+
+@needs_fork
+def test_a_forked_process_starts_none_of_its_own(monkeypatch):
+    """It searches array mappings itself: it has not what its parent talks to others with."""
+    monkeypatch.setattr(workers, "MIN_SECONDS", -1)
+    monkeypatch.setattr(workers, "MIN_JOBS", 0)
+
+    def work(_):
+        mappings = [Mapping() for _ in range(workers.CHUNK + 1)]
+        both.search(jobs_of(mappings))
+        return {own.found for own in mappings}
+
+    with Workers(2) as both:
+        both.search(jobs_of([Mapping() for _ in range(workers.CHUNK + 1)]))
+        assert list(both.each(work, range(3))) == [{"here"}] * 3
