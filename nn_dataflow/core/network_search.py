@@ -292,7 +292,9 @@ class NetworkSearch:
         found: list[Prefixes] = []
         seen = current.places[:, step.sources]
         dead = [c for c in range(len(self.steps) + 1) if c not in self.live[number]]
-        for group in groups_of_equal(seen):
+        groups = groups_of_equal(seen)
+        step.find_hops(tuple(seen[group[0]].tolist()) for group in groups)
+        for group in groups:
             choices, energy = choose(number, seen[group[0]])
             num = len(energy)
             size = max(1, MAX_BLOCK // max(1, num))

@@ -18,7 +18,7 @@ from .placement import Placement
 from .places import fmap_range
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
 
@@ -94,13 +94,18 @@ class PlaceHops:
         self.pieces = pieces
         self.found: dict[int, Floats] = {}
 
-    def __getitem__(self, place: int) -> Floats:
-        if place not in self.found:
-            hops = np.zeros(len(self.space.parts))
+    def find(self, places: Iterable[int]) -> None:
+        """Look at several places at once, which takes less time than one after another."""
+        unknown = [place for place in dict.fromkeys(places) if place not in self.found]
+        if unknown:
+            hops = np.zeros((len(unknown), len(self.space.parts)))
             for source, channel in self.pieces:
-                only = source._replace(parts=source.parts.take([place]))
-                hops = hops + only.hops_to(self.space, channel)[0]
-            self.found[place] = hops
+                only = source._replace(parts=source.parts.take(unknown))
+                hops = hops + only.hops_to(self.space, channel)
+            self.found.update(zip(unknown, hops, strict=True))
+
+    def __getitem__(self, place: int) -> Floats:
+        self.find([place])
         return self.found[place]
 
 
@@ -140,10 +145,22 @@ class Step(NamedTuple):
         """Whether the hops of several producers do not add up, since nodes forward data."""
         return self.space.forwards and len(self.producers) > 1
 
+    def find_hops(self, places: Iterable[tuple[int, ...]]) -> None:
+        """Find what `ifmap_hops` gives for several places of the sources, all at once."""
+        if self.space.no_hops:
+            return
+        if self.is_joint:
+            self._find_joint(places)
+            return
+        for table, column in zip(self.hops, zip(*places, strict=True), strict=False):
+            if isinstance(table, PlaceHops):
+                table.find(column)
+
     def ifmap_hops(self, places: Sequence[int]) -> Floats:
         """Word-hops of a pass over the ifmaps per partition, from one place of each source."""
         if self.is_joint and not self.space.no_hops:
-            return self._joint_hops(tuple(places))
+            self._find_joint([tuple(places)])
+            return self.joint[tuple(places)]
         hops = np.zeros(len(self.place))
         for table, place in zip(self.hops, places, strict=True):
             hops = hops + table[place]
@@ -153,16 +170,22 @@ class Step(NamedTuple):
         """Word-hops that were found when they were asked for, of all kinds, by place or places."""
         return [self.joint, *(hops.found for hops in self.hops if isinstance(hops, PlaceHops))]
 
-    def _joint_hops(self, places: tuple[int, ...]) -> Floats:
-        """Word-hops from the concatenated layout of all producers, found once per combination."""
-        if places not in self.joint:
+    def _find_joint(self, places: Iterable[tuple[int, ...]]) -> None:
+        """Find word-hops from concatenated layouts of all producers, once per combination."""
+        unknown = [own for own in dict.fromkeys(places) if own not in self.joint]
+        if unknown:
+            column = [self.sources.index(source.number) for source in self.producers]
             layouts = [
-                source.layout(places[self.sources.index(source.number)], self.space.batch_size)
-                for source in self.producers
+                DataLayout.concat(
+                    *(
+                        source.layout(own[number], self.space.batch_size)
+                        for source, number in zip(self.producers, column, strict=True)
+                    )
+                )
+                for own in unknown
             ]
-            placement = Placement.of_layouts([DataLayout.concat(*layouts)])
-            self.joint[places] = self.space.ifmap_hops(placement, 1)[0]
-        return self.joint[places]
+            hops = self.space.ifmap_hops(Placement.of_layouts(layouts), len(layouts))
+            self.joint.update(zip(unknown, hops, strict=True))
 
 
 def hops_of_ifmaps(space: LayerSpace, producers: Sequence[Source]) -> dict[int, Floats]:

@@ -324,6 +324,7 @@ class SegmentSpace:
         first, which = distinct_rows(columns)
         seen = columns[first]
         seen_by = [_NO_CHOICES]
+        layer.step.find_hops(map(tuple, seen[:, : len(sources)].tolist()))
         for number, row in enumerate(seen.tolist()):
             hops = layer.step.ifmap_hops(row[: len(sources)])
             known = np.array(row[len(sources) : -1], dtype=np.int64)
