@@ -40,6 +40,12 @@ MAX_WORKS = 64
 _EXACT_FLOAT = 2**53
 """Doubles are exact for integers below."""
 
+_ONE_THREAD = 2**18
+"""Multiplications of a matrix product up to which libraries use one thread.
+
+Several threads would wait for each other longer than such products take.
+"""
+
 
 def unit_nhops(  # positions as in unit_nhops_to_proc_region
     layer: Layer,
@@ -308,13 +314,16 @@ def _gen_ifmap_transfers(work: NodeWork, placement: Placement) -> Iterator[tuple
         dtype = np.float64 if exact else np.int64
         overlaps = [_overlaps(work, placement, axis, own).astype(dtype) for axis in range(4)]
         distance = distance.astype(dtype)
-        hops = np.empty((distance.shape[0], parts, lines), dtype=np.int64)
+        product = np.empty((distance.shape[0], parts, lines), dtype)
         for some in blocks(parts, distance.shape[0] * holders):
             words: npt.NDArray[Any] = overlaps[0].take(table_rows[0, some], axis=1)
             for axis in range(1, 4):
                 words *= overlaps[axis].take(table_rows[axis, some], axis=1)
-            hops[:, some] = words @ distance
-        flat = hops.reshape(hops.shape[0], -1)
+            step = max(1, _ONE_THREAD // distance[0].size)
+            for first in range(0, words.shape[1], step):
+                part = slice(first, first + step)
+                product[:, some][:, part] = words[:, part] @ distance
+        flat = product.astype(np.int64, copy=False).reshape(distance.shape[0], -1)
         yield own, flat.take(to_row, axis=1) + flat.take(to_col, axis=1)
 
 
