@@ -9,6 +9,7 @@ of the network costs, is searched.
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -18,7 +19,6 @@ from .network_search import MAX_PREFIXES, groups_of_equal, unbeaten
 from .search_limit import LowerBounds, NearLimit, SearchLimit, best_of
 from .segment_paths import MAX_SEARCHED, SegmentPaths
 from .segment_query import SegmentQuery
-from .segment_space import PLACES_TOGETHER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -297,8 +297,7 @@ class PipelineSearch:
     ) -> None:
         """Find the schedules of segments in several processes, if there are to be any."""
         workers = self.paths.workers
-        together = workers.share_of(PLACES_TOGETHER)
-        if together == PLACES_TOGETHER:
+        if not workers.may_fork:
             return
         wanted: dict[SegmentSpace, dict[Places, None]] = {}
         queries = {}
@@ -307,14 +306,13 @@ class PipelineSearch:
             if places:
                 wanted.setdefault(edge.space, {}).update(dict.fromkeys(places))
                 queries[edge.space] = find.query(edge.space)
-        items = [
-            (space, some)
-            for space, places in wanted.items()
-            for some in space.unknown(places, together)
-        ]
-        if items:  # the first one tells how long the others take, so it is a small one
-            space, some = items[0]
-            items[:1] = [(space, some[:1]), (space, some[1:])] if some[1:] else [(space, some)]
+        items: list[tuple[SegmentSpace, Sequence[Places]]] = []
+        for space, own in wanted.items():
+            unknown = space.unknown(own)
+            # The first one tells how long the others take, so it is a small one.
+            ends = [0, 1] if unknown and not items else [0]
+            ends += range(ends[-1], len(unknown), workers.share_of(space.together))[1:]
+            items += [(space, unknown[i:j]) for i, j in pairwise([*ends, len(unknown)]) if i < j]
 
         def prepare(items: Sequence[tuple[SegmentSpace, Sequence[Places]]]) -> None:
             for space in {space: None for space, _ in items}:

@@ -94,6 +94,8 @@ class SegmentSpace:
         Least costs of all combinations.
     num_dropped
         Partial schedules given up for their number.
+    together
+        Places for which it is best searched together.
     """
 
     def __init__(
@@ -112,6 +114,7 @@ class SegmentSpace:
         self.whole_network = whole_network
         self.grids = grids
         self.num_dropped = 0
+        self.together = PLACES_TOGETHER
         self.bounds = SegmentBounds(layers, grids, goal)
         self._points: dict[tuple[int, ...], SegmentPoints] = {}
         self._within: dict[tuple[int, int], Schedules] = {}
@@ -137,14 +140,15 @@ class SegmentSpace:
         workers
             Where array mappings are searched.
         """
-        for together in self.unknown(places, PLACES_TOGETHER):
+        unknown = self.unknown(places)
+        while unknown:
+            together, unknown = unknown[: self.together], unknown[self.together :]
             self.keep(self.find(together, query, workers))
         return [self._points[own] for own in places]
 
-    def unknown(self, places: Iterable[Places], most: int) -> list[list[Places]]:
-        """Places for which schedules were not found yet, so many together."""
-        every = [own for own in dict.fromkeys(places) if own not in self._points]
-        return [every[i : i + most] for i in range(0, len(every), most)]
+    def unknown(self, places: Iterable[Places]) -> list[Places]:
+        """Places for which schedules were not found yet."""
+        return [own for own in dict.fromkeys(places) if own not in self._points]
 
     def prepare(self, query: SegmentQuery, workers: Workers) -> None:
         """Find all schedules of layers that `find` needs."""
@@ -211,6 +215,7 @@ class SegmentSpace:
             return self._points_together(grid, is_alive, places, query, workers)
         except _TooManyError:
             half = len(places) // 2
+            self.together = min(self.together, half)
             one, num_one = self._find_points(grid, is_alive, places[:half], query, workers)
             two, num_two = self._find_points(grid, is_alive, places[half:], query, workers)
             return join([one, two._replace(origin=two.origin + half)]), num_one + num_two

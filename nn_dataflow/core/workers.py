@@ -76,7 +76,7 @@ class Workers:
 
     def share_of(self, number: int) -> int:
         """How many of a number of things to do together, so that all processes have some."""
-        return max(1, number // (2 * self.num_processes)) if self._may_fork else number
+        return max(1, number // (2 * self.num_processes)) if self.may_fork else number
 
     def each(
         self,
@@ -93,7 +93,7 @@ class Workers:
         number = 0
         begin = time.perf_counter()
         while number < len(items) and not (
-            time.perf_counter() - begin > MIN_SECONDS and self._may_fork
+            time.perf_counter() - begin > MIN_SECONDS and self.may_fork
         ):
             yield function(items[number])
             number += 1
@@ -106,7 +106,8 @@ class Workers:
             yield from map(function, left)
 
     @property
-    def _may_fork(self) -> bool:
+    def may_fork(self) -> bool:
+        """Whether larger pieces of work may go to processes that are forked for them."""
         return self.executor is None and self.num_processes > 1 and start_method() == "fork"
 
     def search(self, jobs: Iterable[Job]) -> int:
