@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from .segment_times import GroupCounts
 
     Ints = NDArray[np.int64]
+    Times = tuple[Ints, Ints]
 
 
 class Setting(NamedTuple):
@@ -96,6 +97,7 @@ class MappingSpace:
         "_known_prices",
         "_least_under",
         "_num_candidates",
+        "_times",
         "allowed",
         "bound",
         "bufshr",
@@ -167,6 +169,7 @@ class MappingSpace:
         """Bound the schemes that are as required; `prices` unless they are solved for."""
         self.tops = tops
         self._found: dict[tuple[float, ...], Points] = {}
+        self._times: dict[int, Times] = {}  # of points found elsewhere, by their identity
         self.num_reused = 0
         self.num_searched = 0
         if prices is not None:
@@ -204,10 +207,12 @@ class MappingSpace:
             )
         return self._found[hop_costs]
 
-    def times(self, points: Points) -> tuple[Ints, Ints]:
+    def times(self, points: Points) -> Times:
         """Cycles of the memory and inside the nodes of the schemes that were found."""
         if self.solved:
             return self.allowed.dram, self.allowed.node
+        if id(points) in self._times:
+            return self._times[id(points)]
         found = self.model.evaluate(points.bl_ts, points.bl_ords, points.keep_filters)
         return found.dram_time, found.node_time
 
@@ -224,14 +229,34 @@ class MappingSpace:
         """Whether some schemes are known."""
         return self.solved or bool(self._found)
 
-    def put(self, hop_costs: tuple[float, ...], points: Points) -> None:
+    def put(self, hop_costs: tuple[float, ...], found: FoundSchemes) -> None:
         """Take over schemes that another process found."""
         self.num_searched += 1
-        self._found[hop_costs] = points
+        self._found[hop_costs] = found.points
+        if found.times is not None:
+            self._times[id(found.points)] = found.times
 
     def num_candidates(self) -> int:
         """Schemes of the stated space."""
         return self._num_candidates
+
+
+class FoundSchemes(NamedTuple):
+    """What a search in another process found.
+
+    Attributes
+    ----------
+    points
+        The schemes.
+    times
+        Cycles of the memory and inside the nodes, (n,) each, for layers in segments.
+    effort
+        What was looked at.
+    """
+
+    points: Points
+    times: Times | None
+    effort: SearchEffort
 
 
 class MappingKind(NamedTuple):
@@ -354,10 +379,12 @@ class MappingJob(NamedTuple):
     bufshr: BufShrScheme | None
     hop_costs: tuple[float, ...]
 
-    def run(self) -> tuple[Points, SearchEffort]:
-        """Search, and count the effort."""
+    def run(self) -> FoundSchemes:
+        """Search, and count the effort; find the times if they will be asked for."""
         effort = SearchEffort()
         space = MappingSpace(self.nld, self.setting, self.bufshr)
         if self.tops != FREE:
             space = space.under(self.tops)
-        return space.points(self.hop_costs, effort), effort
+        points = space.points(self.hop_costs, effort)
+        times = space.times(points) if self.setting.split_times else None
+        return FoundSchemes(points, times, effort)

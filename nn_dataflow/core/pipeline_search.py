@@ -9,6 +9,7 @@ of the network costs, is searched.
 
 from __future__ import annotations
 
+import time
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -19,6 +20,7 @@ from .network_search import MAX_PREFIXES, groups_of_equal, unbeaten
 from .search_limit import LowerBounds, NearLimit, SearchLimit, best_of
 from .segment_paths import MAX_SEARCHED, SegmentPaths
 from .segment_query import SegmentQuery
+from .workers import MIN_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -145,6 +147,7 @@ class PipelineSearch:
         self._combinations: dict[int, Ints] = {}
         self._rests: dict[int, LowerBounds] = {}
         self._shares: dict[int, float] = {}
+        self._seconds = [0.0] * (num_layers + 1)
         self._within = Find(self._query, self._points)
 
     @property
@@ -248,7 +251,9 @@ class PipelineSearch:
                 by_end[edge.end].append(number)
         for end in range(1, num_columns):
             self._progress(end, self.num_layers, "pipelines")
+            begin = time.perf_counter()
             self._search_ahead(history, by_end[end], find)
+            self._seconds[end] = time.perf_counter() - begin
             found = [
                 extended
                 for number in by_end[end]
@@ -322,7 +327,10 @@ class PipelineSearch:
             space, places = item
             return space.find(places, queries[space], workers)
 
-        for (space, _), found in zip(items, workers.each(search, items, prepare), strict=True):
+        # What took long in the pass before will again.
+        is_long = any(self._seconds[self.edges[number].end] > MIN_SECONDS for number in numbers)
+        several = workers.each(search, items, prepare, is_long=is_long)
+        for (space, _), found in zip(items, several, strict=True):
             space.keep(found)
 
     def _query(self, space: SegmentSpace) -> SegmentQuery:

@@ -23,12 +23,10 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-    from .blocking_search import Points
-    from .mapping_space import MappingJob, MappingSpace
+    from .mapping_space import FoundSchemes, MappingJob, MappingSpace
     from .search_effort import SearchEffort
 
     Job = tuple[MappingSpace, tuple[float, ...], SearchEffort]
-    Found = tuple[Points, SearchEffort]
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -83,18 +81,18 @@ class Workers:
         function: Callable[[Item], Result],
         items: Sequence[Item],
         prepare: Callable[[Sequence[Item]], None] | None = None,
+        *,
+        is_long: bool = False,
     ) -> Iterator[Result]:
         """Give the function's result for each of some items, in their order.
 
         What it notes elsewhere is lost if it runs in another process, which it does after
-        `MIN_SECONDS` if there are to be several. What is needed for all items left can be prepared
-        before.
+        `MIN_SECONDS` if there are to be several, or at once if it `is_long`. What is needed for all
+        items left can be prepared before.
         """
         number = 0
-        begin = time.perf_counter()
-        while number < len(items) and not (
-            time.perf_counter() - begin > MIN_SECONDS and self.may_fork
-        ):
+        until = 0 if is_long else time.perf_counter() + MIN_SECONDS
+        while number < len(items) and not (time.perf_counter() > until and self.may_fork):
             yield function(items[number])
             number += 1
         left = items[number:]
@@ -137,7 +135,7 @@ class Workers:
         are needed. All are different.
         """
         jobs = iter(jobs)
-        ahead: deque[tuple[list[Job], Future[list[Found]]]] = deque()
+        ahead: deque[tuple[list[Job], Future[list[FoundSchemes]]]] = deque()
         try:
             while True:
                 executor = self._executor()
@@ -185,12 +183,12 @@ def _tasks(jobs: Sequence[Job]) -> list[MappingJob]:
     return [mapping.job(hop_costs) for mapping, hop_costs, _ in jobs]
 
 
-def _run(tasks: Sequence[MappingJob]) -> list[Found]:
+def _run(tasks: Sequence[MappingJob]) -> list[FoundSchemes]:
     return [task.run() for task in tasks]
 
 
-def _take_over(jobs: Sequence[Job], found: Sequence[Found]) -> None:
+def _take_over(jobs: Sequence[Job], found: Sequence[FoundSchemes]) -> None:
     """Give array mappings what another process found of them."""
-    for (mapping, hop_costs, effort), (points, spent) in zip(jobs, found, strict=True):
-        mapping.put(hop_costs, points)
-        effort.add(spent)
+    for (mapping, hop_costs, effort), own in zip(jobs, found, strict=True):
+        mapping.put(hop_costs, own)
+        effort.add(own.effort)

@@ -9,6 +9,7 @@ import pytest
 
 from nn_dataflow.core import workers
 from nn_dataflow.core.forked import start_method
+from nn_dataflow.core.mapping_space import FoundSchemes
 from nn_dataflow.core.search_effort import SearchEffort
 from nn_dataflow.core.workers import Workers
 
@@ -25,13 +26,13 @@ class Mapping:
         return self
 
     def run(self):
-        return "elsewhere", SearchEffort()
+        return FoundSchemes("elsewhere", None, SearchEffort())
 
     def points(self, *_):
         self.found = self.found or "here"
 
-    def put(self, _, points):
-        self.found = points
+    def put(self, _, found):
+        self.found = found.points
 
 
 def jobs_of(mappings):
@@ -60,6 +61,11 @@ class TestEach:
         assert [item for item, _, _ in done] == [5, 6, 7]
         assert [seen for _, seen, _ in done] == [[[5, 6, 7]]] * 3
         assert os.getpid() not in {process for _, _, process in done}
+
+    @needs_fork
+    def test_work_that_is_long_is_done_elsewhere_at_once(self):
+        done = set(Workers(2).each(lambda _: os.getpid(), range(5), is_long=True))
+        assert os.getpid() not in done
 
     @needs_fork
     def test_one_that_is_left_is_done_here(self, monkeypatch):
