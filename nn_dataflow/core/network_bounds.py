@@ -132,20 +132,23 @@ class NetworkBounds:
         self._moves[number] = [moves[:, keep] for moves in self._moves[number]]
         self.least[number] = float(self.reduced(number).min(initial=np.inf))
 
-    def charged(self, places: Ints, last: int) -> Floats:
+    def charged(self, places: Ints, factors: Sequence[int], last: int) -> Floats:
         """What later layers cost, by messages, for where the factors up to `last` put fmaps.
 
         Parameters
         ----------
         places
-            Place of every factor's fmaps, (m, factors).
+            Place of the fmaps of some factors, (m, factors).
+        factors
+            Which these are: at least those that later ones read.
         last
             The last factor that is decided.
         """
         total = np.zeros(len(places))
+        column = {factor: places[:, number] for number, factor in enumerate(factors)}
         for (source, consumer), message in self.message.items():
             if source <= last < consumer:
-                total += message[places[:, source]]
+                total += message[column[source]]
         return total
 
     def _charged_moves(self, number: int, index: int) -> Floats:

@@ -54,7 +54,7 @@ class Prefixes(NamedTuple):
 
     cost: Floats  # (m,)
     time: Ints  # (m,)
-    places: Ints  # (m, columns) place of every column, -1 where no longer needed
+    places: Ints  # (m, columns) where fmaps lie that later layers need
     prev: Ints  # (m,) prefix that it extends
     row: Ints  # (m,) row of the layer's space
     point: Ints  # (m,) scheme of the row
@@ -261,7 +261,7 @@ class NetworkSearch:
         """Least energy (plus weighted time) and time of whole schedules that begin so."""
         mixed = []
         for weight, bounds in zip(self.weights, self.bounds, strict=True):
-            charged = bounds.charged(found.places, number + 1)
+            charged = bounds.charged(found.places, self.live[number], number + 1)
             rest = sum(bounds.least[number + 2 :])
             mixed.append(found.cost + weight * found.time + charged + rest)
         return self._weighted(mixed, found.time + sum(self.least_times[number + 1 :]))
@@ -273,10 +273,8 @@ class NetworkSearch:
     ) -> list[Prefixes]:
         """Extend prefixes layer by layer; give those after every layer that has any."""
         starts = np.arange(self.num_starts)
-        places = np.full((self.num_starts, len(self.steps) + 1), -1, dtype=np.int64)
-        places[:, 0] = starts
         none = np.zeros_like(starts)
-        history = [Prefixes(none.astype(float), none, places, starts, none, none)]
+        history = [Prefixes(none.astype(float), none, starts[:, None], starts, none, none)]
         for number in range(len(self.steps)):
             found = keep(number, self._extended(number, history[-1], choose))
             if not len(found.cost):
@@ -290,8 +288,10 @@ class NetworkSearch:
         """All extensions of prefixes by a layer, prefixes of equal places together."""
         step = self.steps[number]
         found: list[Prefixes] = []
-        seen = current.places[:, step.sources]
-        dead = [c for c in range(len(self.steps) + 1) if c not in self.live[number]]
+        column = {c: place for place, c in enumerate(self.live[number - 1] if number else [0])}
+        seen = current.places[:, [column[source] for source in step.sources]]
+        still = current.places[:, [column[c] for c in self.live[number] if c in column]]
+        is_read = number + 1 in self.live[number]
         groups = groups_of_equal(seen)
         step.find_hops(tuple(seen[group[0]].tolist()) for group in groups)
         for group in groups:
@@ -301,9 +301,10 @@ class NetworkSearch:
             for some in (group[i : i + size] for i in range(0, len(group), size)):
                 prev = np.repeat(some, num)
                 row = np.tile(choices.row, len(some))
-                places = current.places[prev]
-                places[:, number + 1] = step.place[step.space.row_part[row]]
-                places[:, dead] = -1
+                places = still[prev]
+                if is_read:
+                    place = step.place[step.space.row_part[row]]
+                    places = np.concatenate([places, place[:, None]], axis=1)
                 extended = Prefixes(
                     current.cost[prev] + np.tile(energy, len(some)),
                     current.time[prev] + np.tile(choices.time, len(some)),
@@ -343,22 +344,22 @@ class NetworkSearch:
 
     def _keep_promising(self, number: int, found: Prefixes) -> Prefixes:
         """The prefixes of the best bounds."""
-        found = self._unbeaten(number, found)
+        found = self._unbeaten(found)
         return self._cut(number, found, max(GUIDED_PREFIXES, self.num))
 
     def _keep_unbeaten(self, number: int, found: Prefixes) -> Prefixes:
         """All prefixes that may lead to one of the best schedules."""
-        found = self._unbeaten(number, found)
+        found = self._unbeaten(found)
         self.num_dropped += max(0, len(found.cost) - MAX_PREFIXES)
         return self._cut(number, found, MAX_PREFIXES)
 
-    def _unbeaten(self, number: int, found: Prefixes) -> Prefixes:
+    def _unbeaten(self, found: Prefixes) -> Prefixes:
         """Prefixes that not enough others of equal places beat."""
         if not len(found.cost):
             return found
         kept = [
             group[unbeaten(found.cost[group], found.time[group], self.goal, self.num)]
-            for group in groups_of_equal(found.places[:, self.live[number]])
+            for group in groups_of_equal(found.places)
         ]
         return take(found, np.sort(np.concatenate(kept)))
 

@@ -158,10 +158,11 @@ class Workers:
                     mapping, hop_costs, effort = job
                     mapping.points(hop_costs, effort)
                 yield
-        finally:
+        except GeneratorExit:
+            # Those under way are kept, so that what is known does not depend on the time they take.
             for chunk, future in ahead:
-                if not future.cancel():
-                    _take_over(chunk, future.result())
+                _take_over(chunk, future.result())
+            raise
 
     def _executor(self) -> Executor | None:
         if os.getpid() != self._process:

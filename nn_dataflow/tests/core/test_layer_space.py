@@ -287,15 +287,22 @@ def test_searches_for_other_processes(option):
         proc, memory, memory, memory, PhyDim2(4, 4), 60, 12, 4, 4.0, no_time_mux=False
     )
     options = Option(partition_hybrid=True, **{option: True})
-    space = LayerSpace(
-        ConvLayer(4, 8, 4, 2), 4, Setting(resource, USUAL, options), MapStrategyEyeriss
-    )
+    setting = Setting(resource, USUAL, options, split_times=option == "partition_batch")
+    space = LayerSpace(ConvLayer(4, 8, 4, 2), 4, setting, MapStrategyEyeriss)
     moved = 0.0
     for mapping in space.mappings:
         hop_costs = (100.0, 100.0, 100.0)
-        points, _ = pickle.loads(pickle.dumps(mapping.job(hop_costs))).run()
-        own = mapping.points(hop_costs, SearchEffort())
-        assert all(np.array_equal(one, other) for one, other in zip(points, own, strict=True))
+        found = pickle.loads(pickle.dumps(mapping.job(hop_costs))).run()
+        effort = SearchEffort()
+        own = mapping.points(hop_costs, effort)
+        assert all(np.array_equal(*both) for both in zip(found.points, own, strict=True))
+        assert found.effort.evaluated == effort.evaluated
+        assert (found.times is None) == (not setting.split_times)
+        if found.times is not None:
+            assert all(map(np.array_equal, found.times, mapping.times(own)))
+            mapping.put(hop_costs, found)
+            assert mapping.points(hop_costs, effort) is found.points
+            assert mapping.times(found.points) is found.times
         evaluation = mapping.model.evaluate(own.bl_ts, own.bl_ords, own.keep_filters)
         more = own.cost - evaluation.access_cost(USUAL)
         assert (more >= -1e-9 * own.cost).all()

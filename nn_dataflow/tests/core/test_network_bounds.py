@@ -25,7 +25,7 @@ from nn_dataflow.core.mapping_space import Setting
 from nn_dataflow.core.network import Network
 from nn_dataflow.core.network_bounds import Factor, NetworkBounds
 from nn_dataflow.core.network_search import NetworkSearch
-from nn_dataflow.core.network_step import Source, make_step
+from nn_dataflow.core.network_step import Source, hops_of_ifmaps, make_step
 from nn_dataflow.core.nn_dataflow import NNDataflow
 from nn_dataflow.core.node_region import NodeRegion
 from nn_dataflow.core.option import Option
@@ -205,7 +205,7 @@ def assert_admissible_from(factors, bounds, number, *, exact=False):
     places = np.full((len(prefixes), len(factors)), -1)
     for column, factor in enumerate(factors[: number + 1]):
         places[:, column] = [factor.place[prefix[column]] for prefix in prefixes]
-    charged = bounds.charged(places, number)
+    charged = bounds.charged(places, range(len(factors)), number)
     rest = sum(bounds.least[number + 1 :])
     for prefix, charge in zip(prefixes, charged.tolist(), strict=True):
         assert not_above(spent[prefix] + charge + rest, best[prefix])
@@ -394,7 +394,8 @@ def test_schemes_for_dear_places_are_kept():
     parts = PartitionArray([range(4)] * 2, [[one] * 4, [one, (1, 2), one, one]])
     space = LayerSpace(layer, batch, Setting(resource, cost, options), MapStrategyEyeriss)
     producer = layer.input_layer()
-    step = make_step("layer", space, [Source(producer, source, parts, 0)])
+    sources = [Source(producer, source, parts, 0)]
+    step = make_step("layer", space, sources, hops_of_ifmaps(space, sources))
     assert step.hops[0].tolist() == [[0], [9 * producer.total_ofmap_size(batch) // 2]]
 
     def least(choices, place):

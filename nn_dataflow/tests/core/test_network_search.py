@@ -398,7 +398,7 @@ def test_network_bounds_are_admissible(factors):
         for chosen, cost in zip(choices, costs_, strict=True):
             places = np.array([[f.place[c] for f, c in zip(factors, chosen, strict=True)]])
             prefix = cost_of(factors[: number + 1], chosen[: number + 1])
-            charged = bounds.charged(places, number)[0]
+            charged = bounds.charged(places, range(len(factors)), number)[0]
             assert prefix + charged + later <= cost + slack
 
 

@@ -6,6 +6,8 @@ not, as one node receives the data of all producers and passes them on; the sum 
 bound, and twice the sum an upper one (docs/model/search.md section 6).
 """
 
+import itertools
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -16,7 +18,7 @@ from nn_dataflow.core.layer import ConvLayer, EltwiseLayer, InputLayer, LocalReg
 from nn_dataflow.core.layer_space import LayerSpace
 from nn_dataflow.core.map_strategy import MapStrategyEyeriss
 from nn_dataflow.core.mapping_space import Setting
-from nn_dataflow.core.network_step import Source, make_step
+from nn_dataflow.core.network_step import PlaceHops, Source, hops_of_ifmaps, make_step
 from nn_dataflow.core.node_region import NodeRegion
 from nn_dataflow.core.option import Option
 from nn_dataflow.core.partition import search_partitions, unit_nhops_to_proc_region
@@ -73,7 +75,8 @@ def steps(draw, *, forwards=True):
         else:  # layers in the same column lie alike, as the input and the externals do
             parts = twin.parts
         producers.append(Source(source, memory, parts, number))
-    return layer, batch, make_step("x", space, producers), producers
+    step = make_step("x", space, producers, hops_of_ifmaps(space, producers))
+    return layer, batch, step, producers
 
 
 def some_places(draw, step):
@@ -148,7 +151,7 @@ def far_apart():
         region = ends._replace(origin=PhyDim2(*place))
         parts = search_partitions(InputLayer(2, 1), 1, region.dim, options)
         producers.append(Source(InputLayer(2, 1), region, parts, number))
-    return make_step("x", space, producers)
+    return make_step("x", space, producers, hops_of_ifmaps(space, producers))
 
 
 def test_the_sum_over_producers_is_exceeded():
@@ -173,9 +176,37 @@ def test_hops_of_a_combination_are_found_once(case):
         assert step.ifmap_hops(places) is step.joint[places]
 
 
+@given(steps(), st.data())
+@settings(max_examples=20, deadline=None)
+def test_hops_from_several_places_are_found_at_once(case, data):
+    """As they are one after another, whether all is on memory or on nodes."""
+    _, _, step, producers = case
+    sizes = {source.number: len(source.parts) for source in producers}
+    place = st.tuples(*(st.integers(0, sizes[number] - 1) for number in step.sources))
+    places = data.draw(st.lists(place, min_size=1, max_size=4))
+    on_nodes = step._replace(
+        hops=tuple(PlaceHops(step.space, pieces_of(producers, number)) for number in step.sources),
+        joint={},
+    )
+    on_nodes.find_hops(iter(places))
+    found = [dict(hops) for hops in on_nodes.hops_found()]
+    for own in places:
+        assert on_nodes.ifmap_hops(own).tolist() == step.ifmap_hops(own).tolist()
+    assert [list(hops) for hops in on_nodes.hops_found()] == [list(hops) for hops in found]
+    assert any(found) == (not step.space.no_hops)
+
+
+def pieces_of(producers, number):
+    """What a column of producers gives, with the first channel of each piece."""
+    channels = itertools.accumulate((source.layer.nofm for source in producers), initial=0)
+    both = zip(producers, channels, strict=False)
+    return [(source, channel) for source, channel in both if source.number == number]
+
+
 def test_a_single_producer_needs_no_joint_hops():
     step = far_apart()
-    alone = make_step("x", step.space, step.producers[:1])
+    one = step.producers[:1]
+    alone = make_step("x", step.space, one, hops_of_ifmaps(step.space, one))
     assert step.is_joint
     assert not alone.is_joint
     alone.ifmap_hops((0,))

@@ -9,7 +9,7 @@ import pytest
 from nn_dataflow.core.layer_space import LayerSpace
 from nn_dataflow.core.map_strategy import MapStrategyEyeriss
 from nn_dataflow.core.mapping_space import Setting
-from nn_dataflow.core.network_step import Source, make_step
+from nn_dataflow.core.network_step import Source, hops_of_ifmaps, make_step
 from nn_dataflow.core.partition import input_layout_partitions
 from nn_dataflow.core.partition_scheme import PartitionScheme
 from nn_dataflow.core.ranking import TIE
@@ -96,7 +96,7 @@ def test_next_partition_is_the_best_of_all_others():
     for number, layer in enumerate(network):
         setting = Setting(resource, cost, options)
         space = LayerSpace(network[layer], batch, setting, MapStrategyEyeriss)
-        steps[layer] = make_step(layer, space, [source])
+        steps[layer] = make_step(layer, space, [source], hops_of_ifmaps(space, [source]))
         source = Source(
             network[layer], resource.dst_data_region, space.ofmap_places()[1], number + 1
         )

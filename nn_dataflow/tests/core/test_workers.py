@@ -104,8 +104,9 @@ class TestSearchInOrder:
             with closing(both.search_in_order(jobs_of(mappings))) as searches:
                 next(searches)
                 assert [own.found for own in mappings[:2]] == ["elsewhere"] * 2
-        most = workers.SMALL_CHUNK * (workers.AHEAD * 2 + 1)
-        assert not any(own.found for own in mappings[most:])
+        num = workers.SMALL_CHUNK * workers.AHEAD * 2
+        assert all(own.found for own in mappings[:num])
+        assert not any(own.found for own in mappings[num:])
 
     def test_all(self):
         mappings = [Mapping() for _ in range(7)]
