@@ -99,6 +99,7 @@ def num_layers(blocks: int) -> int:
     return 4 * (3 + 8 + blocks + 3) + 4 + 4
 
 
+PIPELINES = ("--enable-save-writeback", "--interlayer-partition")
 SHARED = (*SPLIT, "--disable-bypass", "i", "o", "f", "--enable-gbuf-sharing")
 DEPTHS = (6, 18, 36, 72, 144, 288)
 SWEEPS: dict[str, tuple[str, tuple[Case, ...]]] = {
@@ -121,7 +122,19 @@ SWEEPS: dict[str, tuple[str, tuple[Case, ...]]] = {
     ),
 }
 WIDE = {"batch": 64, "nodes": (16, 16), "machine": SMALL_NODES, "options": SHARED}
-PROCESSES = {"vgg_net": tuple(Case(n, net="vgg_net", processes=n, **WIDE) for n in (1, 2))}
+LONG: dict[str, dict[str, Any]] = {
+    "vgg_net, shared buffers": {"net": "vgg_net", **WIDE},
+    "resnet152, least product": {"net": "resnet152", **WIDE, "options": (*SPLIT, "--goal", "ed")},
+    "alex_net, pipelines, 8x8": {
+        "net": "alex_net",
+        **WIDE,
+        "nodes": (8, 8),
+        "options": (*SHARED, *PIPELINES, "--layer-pipeline-max-degree", "5"),
+    },
+}
+PROCESSES = {
+    name: tuple(Case(n, processes=n, **case) for n in (1, 2)) for name, case in LONG.items()
+}
 
 
 @dataclasses.dataclass(frozen=True)

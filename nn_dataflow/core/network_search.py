@@ -17,8 +17,8 @@ import numpy as np
 
 from .columns import join, take
 from .network_bounds import Factor, NetworkBounds
-from .ranking import goal_order, levels
-from .search_limit import LowerBounds, SearchLimit, best_of
+from .ranking import TIE, goal_order, levels
+from .search_limit import BoundLines, SearchLimit, best_of, least_product
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -39,6 +39,9 @@ MAX_PREFIXES = 1 << 12
 
 # Extensions of prefixes that are laid out together, at most, before bounds thin them out.
 MAX_BLOCK = 1 << 16
+
+# Weights of the time in sums with the energy that are bounded for goal 'ed'.
+MAX_WEIGHTS = 16
 
 # Prefixes kept by the pass that looks for a better limit.
 GUIDED_PREFIXES = 16
@@ -133,6 +136,7 @@ class NetworkSearch:
         self._passes.append(guided)
         self._lower_limit(guided)
         self._prune()
+        self._close_gap()
         self._passes.append(self._pass(self._kept_choices, self._keep_unbeaten))
         return self.found()
 
@@ -142,9 +146,13 @@ class NetworkSearch:
 
     def least_value(self) -> float:
         """Lower bound on the value of all schedules under the goal, from the last bounds."""
-        mixed = [np.array([bounds.bound()]) for bounds in self.bounds]
-        one, _ = self.limit.values(*self._weighted(mixed, np.array([sum(self.least_times)])))
+        one, _ = self.limit.values_above(self._whole_lines())
         return float(one[0])
+
+    def _whole_lines(self) -> BoundLines:
+        """Lower bounds on all schedules."""
+        sums = [np.array([bounds.bound()]) for bounds in self.bounds]
+        return self._lines(sums, np.array([sum(self.least_times)]))
 
     def _lower_limit(self, history: Sequence[Prefixes]) -> None:
         """Lower the limit to the worst of the `num` best whole schedules."""
@@ -172,6 +180,26 @@ class NetworkSearch:
                 return
             if any((table.point < 0).any() for table in self.tables):
                 self._lower_limit(self._pass(self._kept_choices, self._keep_promising))
+
+    def _close_gap(self) -> None:
+        """For goal 'ed', bound sums with other weights until none brings the bound to the limit.
+
+        The least product is that of a corner of the hull of all energies and times, on which more
+        and more lines lie.
+        """
+        while sum(self.weights) > 0 and len(self.weights) < MAX_WEIGHTS:
+            least, time = least_product(self._whole_lines())
+            weight = float(least[0] / time[0] ** 2)
+            is_new = all(abs(weight - known) > TIE * weight for known in self.weights)
+            if least[0] >= self.limit.keys[0] * (1 - TIE) or not is_new:
+                return
+            near = min(self.weights, key=lambda known: abs(known - weight))
+            message = self.bounds[self.weights.index(near)].message
+            target = self.limit.cost + weight * self.limit.time
+            self.bounds.append(NetworkBounds(self._factors(weight), target, message))
+            self.weights.append(weight)
+            self._prune()
+            self.least_known = max(self.least_known, self.least_value())
 
     def _bound(self, messages: Sequence[Messages]) -> None:
         """Bound the energy and, for goal 'ed', the sum of energy and weighted time."""
@@ -206,19 +234,19 @@ class NetworkSearch:
     def _prune(self) -> None:
         """Drop schedules of layers that exceed the limit with all that others cost at least."""
         for number, table in enumerate(self.tables):
-            keep = self.limit.within(*self._whole_bounds(number))
+            keep = self.limit.within_above(self._whole_bounds(number))
             self.tables[number] = take(table, keep)
             for bounds in self.bounds:
                 bounds.restrict(number + 1, keep)
 
-    def _whole_bounds(self, number: int) -> tuple[LowerBounds, float]:
+    def _whole_bounds(self, number: int) -> BoundLines:
         """Least energy (plus weighted time) and time of networks with each schedule of a layer."""
         mixed = [
             bounds.bound() - bounds.least[number + 1] + bounds.reduced(number + 1)
             for bounds in self.bounds
         ]
         time = sum(self.least_times) - self.least_times[number] + self.tables[number].time
-        return self._weighted(mixed, time)
+        return self._lines(mixed, time)
 
     def _search_kept(self) -> bool:
         """Search the most promising array mappings kept; say whether there were any to search."""
@@ -246,25 +274,26 @@ class NetworkSearch:
         """Rows of a layer whose array mappings are to be searched next, ascending."""
         table, mapping_of = self.tables[number], self.steps[number].space.row_mapping
         bounded = np.flatnonzero(table.point < 0)
-        one, two = self.limit.values(*self._whole_bounds(number))
+        one, two = self.limit.values_above(self._whole_bounds(number))
         order = bounded[np.lexsort((two[bounded], one[bounded]))]
         mappings = list(dict.fromkeys(mapping_of[table.row[order]].tolist()))
         most = max(SEARCHED_TOGETHER, int(len(mappings) * SHARE_TOGETHER))
         chosen = np.isin(mapping_of[table.row[bounded]], mappings[:most])
         return np.unique(table.row[bounded[chosen]])
 
-    def _weighted(self, mixed: Sequence[Floats], time: Floats) -> tuple[LowerBounds, float]:
-        """Bounds on energy (plus weighted time) and time, and the weight."""
-        return LowerBounds(mixed[0], time, mixed[-1]), self.weights[-1]
+    def _lines(self, sums: Sequence[Floats], time: Floats) -> BoundLines:
+        """Bounds from those on energy plus time of all weights, of which the first is 0."""
+        several = list(zip(self.weights, sums, strict=True))
+        return BoundLines(sums[0], time, several[1:])
 
-    def _prefix_bounds(self, number: int, found: Prefixes) -> tuple[LowerBounds, float]:
+    def _prefix_bounds(self, number: int, found: Prefixes) -> BoundLines:
         """Least energy (plus weighted time) and time of whole schedules that begin so."""
         mixed = []
         for weight, bounds in zip(self.weights, self.bounds, strict=True):
             charged = bounds.charged(found.places, self.live[number], number + 1)
             rest = sum(bounds.least[number + 2 :])
             mixed.append(found.cost + weight * found.time + charged + rest)
-        return self._weighted(mixed, found.time + sum(self.least_times[number + 1 :]))
+        return self._lines(mixed, found.time + sum(self.least_times[number + 1 :]))
 
     def _pass(
         self,
@@ -321,7 +350,7 @@ class NetworkSearch:
         """Prefixes that may be within the limit; all of them before there are bounds."""
         if not self.bounds:
             return found
-        return take(found, self.limit.within(*self._prefix_bounds(number, found)))
+        return take(found, self.limit.within_above(self._prefix_bounds(number, found)))
 
     def _best_choices(self, number: int, state: Ints) -> tuple[Choices, Floats]:
         """The best schedules of a layer by itself, from given places of its producers."""
@@ -367,7 +396,7 @@ class NetworkSearch:
         """The `most` prefixes of the best bounds, in candidate order."""
         if len(found.cost) <= most:
             return found
-        one, two = self.limit.values(*self._prefix_bounds(number, found))
+        one, two = self.limit.values_above(self._prefix_bounds(number, found))
         return take(found, np.sort(np.lexsort((two, one))[:most]))
 
     def _best_traces(self, passes: Sequence[Sequence[Prefixes]]) -> list[Trace]:

@@ -8,6 +8,7 @@ says more than those on each of them.
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -23,12 +24,32 @@ if TYPE_CHECKING:
     Bools = NDArray[np.bool_]
 
 
+class BoundLines(NamedTuple):
+    """Lower bounds on schedules, (n,) each: lines in a diagram of energy and time.
+
+    Attributes
+    ----------
+    cost, time
+        Least energy and time.
+    sums
+        Weights of the time, all different, and the least sums of energy and weighted time.
+    """
+
+    cost: Floats
+    time: Floats
+    sums: Sequence[tuple[float, Floats]]
+
+
 class LowerBounds(NamedTuple):
     """Least energy, time, and energy plus weighted time, of schedules; arrays of equal shape."""
 
     cost: Floats
     time: Floats
     mixed: Floats
+
+    def lines(self, weight: float) -> BoundLines:
+        """All bounds, with the weight of the time in `mixed`, which says nothing if it is 0."""
+        return BoundLines(self.cost, self.time, [(weight, self.mixed)] if weight else [])
 
 
 class SearchLimit:
@@ -72,27 +93,51 @@ class SearchLimit:
         return 0.0
 
     def values(self, bounds: LowerBounds, weight: float) -> tuple[Floats, Floats]:
-        """Ranking keys from lower bounds; `weight` is that of the time in `bounds.mixed`.
-
-        With the sum c + w t at least L, the least product c t is at one of the two ends of the
-        line c + w t = L, if that lies above the bounds of c and t.
-        """
-        cost, time, total = bounds
-        one, two = goal_keys(cost, time, self.goal)
-        if weight:
-            with np.errstate(invalid="ignore"):  # infinite bounds stay so
-                ends = np.minimum(cost * (total - cost) / weight, (total - weight * time) * time)
-            one = np.where(cost + weight * time < total, ends, one)
-        return one, two
+        """Ranking keys from lower bounds; `weight` is that of the time in `bounds.mixed`."""
+        return self.values_above(bounds.lines(weight))
 
     def within(self, bounds: LowerBounds, weight: float) -> Bools:
         """Whether schedules of given lower bounds may be within the limit."""
-        one, two = self.values(bounds, weight)
+        return self.within_above(bounds.lines(weight))
+
+    def values_above(self, lines: BoundLines) -> tuple[Floats, Floats]:
+        """Ranking keys from lower bounds."""
+        one, two = goal_keys(lines.cost, lines.time, self.goal)
+        if lines.sums:
+            one, _ = least_product(lines)
+        return one, two
+
+    def within_above(self, lines: BoundLines) -> Bools:
+        """Whether schedules above lower bounds may be within the limit."""
+        one, two = self.values_above(lines)
         most = [value + TIE * abs(value) for value in self.keys]
         beyond: Bools = one > most[0]
         if self.goal != "ed":
             beyond |= (one >= self.keys[0]) & (two > most[1])
         return ~beyond
+
+
+def least_product(bounds: BoundLines) -> tuple[Floats, Floats]:
+    """Least product of energy c and time t above bounds, and the time where it is.
+
+    With c at least its bound and, for every sum, at least L - w t, the least c for each t has
+    straight pieces, on which the product has no minimum but at their ends: at the bound of t, or
+    where two of the lines meet.
+    """
+    time = bounds.time
+    lines = [(0.0, bounds.cost), *bounds.sums]
+    least, place = np.full_like(time, np.inf, dtype=float), np.asarray(time, dtype=float)
+    with np.errstate(invalid="ignore"):  # infinite bounds stay so
+        meet = [
+            np.fmax(time, (one - two) / (w - v))
+            for (v, two), (w, one) in itertools.combinations(lines, 2)
+        ]
+        for at in (time, *meet):
+            product = at * np.fmax.reduce([total - w * at for w, total in lines])
+            is_less = product < least
+            least = np.where(is_less, product, least)
+            place = np.where(is_less, at, place)
+    return least, place
 
 
 class NearLimit(NamedTuple):
@@ -109,7 +154,11 @@ class NearLimit(NamedTuple):
     column: int
     most: float
 
-    def within(self, bounds: LowerBounds, weight: float) -> Bools:  # noqa: ARG002 (as SearchLimit)
+    def within(
+        self,
+        bounds: LowerBounds,
+        weight: float,  # noqa: ARG002 (as SearchLimit)
+    ) -> Bools:
         """Whether lower bounds are close enough."""
         near: Bools = bounds[self.column] <= self.most
         return near

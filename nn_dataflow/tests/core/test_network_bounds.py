@@ -34,8 +34,10 @@ from nn_dataflow.core.partition_array import PartitionArray
 from nn_dataflow.core.partition_scheme import PartitionScheme
 from nn_dataflow.core.phy_dim2 import PhyDim2
 from nn_dataflow.core.resource import Resource
-from nn_dataflow.core.search_limit import LowerBounds, SearchLimit
+from nn_dataflow.core.search_limit import BoundLines, LowerBounds, SearchLimit, least_product
 from nn_dataflow.tests import reference_search as rs
+from nn_dataflow.tools.nn_dataflow_search import describe
+from nn_dataflow.tools.search_arguments import parse_arguments
 
 GOALS = ("e", "d", "ed")
 
@@ -89,6 +91,63 @@ def test_product_of_bounds_is_admissible_and_tight(least, weight, more):
     scale = max(1.0, cost + room) * max(1.0, time + room / weight)
     assert bound <= min(products) + 1e-9 * scale
     assert bound == pytest.approx(min(products), rel=1e-9, abs=1e-9 * scale)
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 60), st.integers(1, 60)), min_size=1, max_size=5),
+    st.lists(WEIGHTS, min_size=1, max_size=4, unique=True),
+)
+@settings(max_examples=300)
+def test_product_above_the_lines_of_a_hull(points, weights):
+    """No point has a smaller product; with a line along every edge, one corner has just this."""
+    costs, times = (np.array(column, dtype=float) for column in zip(*points, strict=True))
+    corners = hull(points)
+    edges = [(c - d) / (u - t) for (c, t), (d, u) in itertools.pairwise(corners)]
+    best = float((costs * times).min())
+    for several, is_tight in ((weights, False), (edges, True), (sorted({*weights, *edges}), True)):
+        sums = [(weight, (costs + weight * times).min(keepdims=True)) for weight in several]
+        least, time = least_product(
+            BoundLines(costs.min(keepdims=True), times.min(keepdims=True), sums)
+        )
+        assert least[0] <= best * (1 + 1e-9)
+        assert times.min() <= time[0]
+        if is_tight:
+            assert least[0] == pytest.approx(best, rel=1e-9)
+            assert any(u == pytest.approx(time[0]) for _, u in corners)
+
+
+def hull(points):
+    """Corners of the lower left hull of points (c, t), that of least time first."""
+    corners = []
+    for c, t in sorted(set(points), key=lambda point: point[::-1]):
+        if corners and c >= corners[-1][0]:
+            continue
+        while len(corners) > 1:
+            (a, r), (b, s) = corners[-2:]
+            if (b - a) * (t - r) < (c - a) * (s - r):
+                break
+            corners.pop()
+        corners.append((c, t))
+    return corners
+
+
+@pytest.mark.parametrize(("most", "gap"), [(2, 1e-4), (network_search.MAX_WEIGHTS, 0)])
+def test_more_sums_close_the_gap(most, gap, monkeypatch):
+    """The least product is that of a corner of the hull, which one line does not show."""
+    monkeypatch.setattr(network_search, "MAX_PREFIXES", 1)
+    monkeypatch.setattr(network_search, "MAX_WEIGHTS", most)
+    words = "mlp_l --nodes 2 2 --array 8 8 --regf 64 --gbuf 32768 --dram-bw 51.2 --op-cost 1"
+    costs = "--hop-cost 10 --unit-idle-cost 1273 --hybrid-partition --ifmaps-partition --goal ed"
+    problem = describe(parse_arguments([*words.split(), *costs.split(), "--bus-width", "128"]))
+    dataflow = NNDataflow(
+        problem.network,
+        problem.batch,
+        problem.machine.resource,
+        problem.machine.cost,
+        MapStrategyEyeriss,
+    )
+    dataflow.schedule_search(problem.options)
+    assert dataflow.certificate.gap == pytest.approx(gap, rel=0.5, abs=1e-9)
 
 
 @given(LEAST)
