@@ -25,7 +25,6 @@ from .layer_order import schedule_order
 from .map_strategy import MapStrategy
 from .network import Network
 from .network_search import NetworkSearch
-from .network_step import Source, Step, hops_of_ifmaps, make_step
 from .nn_dataflow_scheme import NNDataflowScheme
 from .partition import input_layout_partitions
 from .partition_scheme import PartitionScheme
@@ -38,24 +37,20 @@ from .search_effort import SearchEffort
 from .segment_bounds import SegmentGoal
 from .segment_builder import SegmentBuilder
 from .space_size import log10_count, log10_schedules
+from .step_builder import StepBuilder, layer_resource
 from .workers import Workers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from concurrent.futures import Executor
-    from typing import Any
-
-    import numpy as np
-    from numpy.typing import NDArray
 
     from .layer import Layer
     from .layer_space import LayerSpace
+    from .network_step import Step
     from .option import Option
     from .partition_array import PartitionArray
     from .pipeline_search import Chosen
     from .segment_builder import Placed
-
-    Floats = NDArray[np.floating[Any]]
 
 # Counts beyond this are refused: some bits below what 64 hold.
 MAX_COUNT = 1 << 62
@@ -246,7 +241,7 @@ class NNDataflow:
     def _blame(self, options: Option) -> str:
         """Say which constraints leave no schedule."""
         options = options._replace(ntops=1, nprocesses=1, verbose=False)
-        resource = self._layer_resource()
+        resource = layer_resource(self.network, self.resource)
 
         def space(name: str, constraints: Constraints) -> LayerSpace:
             limits = constraints.limits(name)
@@ -296,10 +291,6 @@ class NNDataflow:
             traces = search.beam()
         return [self._scheme(steps, starts, start, chosen) for start, chosen in traces]
 
-    def _layer_resource(self) -> Resource:
-        """Resource of every layer: filters may stay on chip only in a network of one layer."""
-        return self.resource._replace(no_time_mux=len(self.network) == 1)
-
     def _inputs(self) -> list[Layer]:
         ext = [self.network[name] for name in self.network.ext_layers()]
         return [self.network.input_layer(), *ext]
@@ -316,72 +307,10 @@ class NNDataflow:
         progress: Callable[[int, int, str], None],
         workers: Workers,
     ) -> list[Step]:
-        """Look at the space of every layer, and find what it costs from where its data can be.
-
-        The steps end before a layer that cannot be split as it must.
-        """
-        network, resource = self.network, self.resource
-        spaces = self._find_spaces(order, options, progress, workers)
-        outside = [None, *network.ext_layers()]
-        sources = {
-            name: Source(layer, resource.src_data_region, starts, 0)
-            for name, layer in zip(outside, self._inputs(), strict=True)
-        }
-        alike: dict[object, list[tuple[str, list[Source]]]] = {}
-        for number, name in enumerate(order):
-            space = spaces[name]
-            if not len(space.parts):
-                break
-            _, places = space.ofmap_places()
-            producers = [sources[prev] for prev in network.prevs(name)]
-            sources[name] = Source(network[name], resource.dst_data_region, places, number + 1)
-            columns = list(dict.fromkeys(source.number for source in producers))
-            key = (space, tuple((s.layer, s.parts, columns.index(s.number)) for s in producers))
-            alike.setdefault(key, []).append((name, producers))
-
-        def find_hops(like: list[tuple[str, list[Source]]]) -> dict[int, Floats]:
-            name, producers = like[0]
-            return hops_of_ifmaps(spaces[name], producers)
-
-        found: dict[str, Step] = {}
-        several = list(alike.values())
-        for like, hops in zip(several, workers.each(find_hops, several), strict=True):
-            name, producers = like[0]
-            step = make_step(name, spaces[name], producers, hops)
-            for name, producers in like:
-                own = tuple(dict.fromkeys(source.number for source in producers))
-                found[name] = step._replace(name=name, sources=own, producers=tuple(producers))
-        return [found[name] for name in order if name in found]
-
-    def _find_spaces(
-        self,
-        order: list[str],
-        options: Option,
-        progress: Callable[[int, int, str], None],
-        workers: Workers,
-    ) -> dict[str, LayerSpace]:
-        """Look at the space of every layer, those of equal layers once."""
-        resource = self._layer_resource()
-
-        def find(name: str) -> LayerSpace:
-            limits = self.constraints.limits(name)
-            with _named_failure(name):
-                return self.layer_sched_dict[name].space(resource, options, limits=limits)
-
-        keys = {n: (self.layer_sched_dict[n], self.constraints.limits(n)) for n in order}
-        distinct: dict[object, str] = {}
-        for name in order:
-            distinct.setdefault(keys[name], name)
-        found = workers.each(find, list(distinct.values()))
-        spaces: dict[object, LayerSpace] = {}
-        for number, name in enumerate(order):
-            if keys[name] not in spaces:
-                spaces[keys[name]] = next(found)
-                self.layer_sched_dict[name].keep(spaces[keys[name]])
-            if options.verbose:
-                sys.stderr.write(f"-> {name}\n")
-            progress(number + 1, len(order), name)
-        return {name: spaces[keys[name]] for name in order}
+        builder = StepBuilder(
+            self.network, self.resource, self.layer_sched_dict, self.constraints, options, progress
+        )
+        return builder.build(order, starts, workers)
 
     def _with_segments(
         self,
@@ -545,16 +474,6 @@ def _log10_segments(edges: Sequence[Placed], num_starts: int, num_layers: int) -
             sizes[id(edge.space)] = log10_count(layers)
     every = [(edge.begin, edge.end, sizes[id(edge.space)]) for edge in edges]
     return log10_schedules(num_starts, every, num_layers)
-
-
-@contextmanager
-def _named_failure(layer_name: str) -> Iterator[None]:
-    """Say which layer an error comes from, such as one of a user's mapping strategy."""
-    try:
-        yield
-    except Exception:
-        sys.stderr.write(f"Failed when scheduling layer {layer_name}.\n")
-        raise
 
 
 def _check_counts(network: Network, batch_size: int, resource: Resource) -> None:

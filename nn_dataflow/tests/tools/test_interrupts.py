@@ -58,7 +58,7 @@ def interrupted(*argv, stdout=subprocess.PIPE, more="", seconds=20, **where):
 
 
 LAYERS = {
-    "module": "nn_dataflow",
+    "module": "step_builder",
     "name": "make_step",
     "when": "True",
 }
