@@ -80,11 +80,20 @@ def forked(
 
 
 @contextmanager
+def quiet_fork() -> Iterator[None]:
+    """Let processes begin without a warning of threads which take no part.
+
+    Linear algebra libraries have such threads, and so has a progress line.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*fork.*", category=DeprecationWarning)
+        yield
+
+
+@contextmanager
 def starting_processes() -> Iterator[None]:
     """Hold interrupts back while processes begin, which have them held back from their start."""
-    with warnings.catch_warnings():
-        # Threads of linear algebra libraries, which take no part, make fork warn.
-        warnings.filterwarnings("ignore", message=".*fork.*", category=DeprecationWarning)
+    with quiet_fork():
         if not hasattr(signal, "pthread_sigmask"):  # as on Windows
             yield
             return

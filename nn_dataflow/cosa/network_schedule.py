@@ -7,12 +7,11 @@ Decides that each distinct layer is scheduled once, where, and in which order re
 
 from __future__ import annotations
 
-import warnings
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from nn_dataflow.core.forked import start_method
+from nn_dataflow.core.forked import quiet_fork, start_method
 from nn_dataflow.core.layer import InputLayer
 
 from .problem import Problem
@@ -102,9 +101,7 @@ def schedule_all(
         else:
             from concurrent.futures import as_completed  # noqa: PLC0415 (slow to import)
 
-            with warnings.catch_warnings():
-                # The thread of a progress line, which takes no part, makes fork warn.
-                warnings.filterwarnings("ignore", message=".*fork.*", category=DeprecationWarning)
+            with quiet_fork():
                 waiting = {
                     executor.submit(schedule, problem, *arguments, residency=residency): problem
                     for problem in distinct
