@@ -72,6 +72,23 @@ class FoundPoints(NamedTuple):
     hops: list[dict[Any, Floats]]
 
 
+class _System(NamedTuple):
+    """A system of constraints as far as it is asked for.
+
+    Attributes
+    ----------
+    grid, is_alive
+        The system, and which of its combinations are looked at.
+    query, workers
+        What is asked for, and where array mappings are searched.
+    """
+
+    grid: ConstraintGrid
+    is_alive: Bools
+    query: SegmentQuery
+    workers: Workers
+
+
 class SegmentSpace:
     """All schedules of a segment, or of several that are equal but for names.
 
@@ -152,18 +169,15 @@ class SegmentSpace:
 
     def prepare(self, query: SegmentQuery, workers: Workers) -> None:
         """Find all schedules of layers that `find` needs."""
-        for grid, alive in self._alive(query):
+        for system in self._systems(query, workers):
             for position in range(len(self.layers)):
-                self._schedules(grid, alive, position, query, workers)
+                self._schedules(system, position)
 
     def find(self, places: Sequence[Places], query: SegmentQuery, workers: Workers) -> FoundPoints:
         """Find the schedules for several places, which `keep` then makes known."""
         num_known = [len(hops) for hops in self._hops_found()]
         columns = np.array(places, dtype=np.int64)
-        several = [
-            self._find_points(grid, alive, columns, query, workers)
-            for grid, alive in self._alive(query)
-        ]
+        several = [self._find_points(system, columns) for system in self._systems(query, workers)]
         points = self._best_points(join([points for points, _ in several]))
         points = take(points, np.argsort(points.origin, kind="stable"))
         ends = np.searchsorted(points.origin, np.arange(len(places) + 1)).tolist()
@@ -190,44 +204,30 @@ class SegmentSpace:
         """What is noted of the hops of all layers' ifmaps."""
         return [hops for layer in self.layers for hops in layer.step.hops_found()]
 
-    def _alive(self, query: SegmentQuery) -> Iterator[tuple[ConstraintGrid, Bools]]:
-        """Systems with combinations to look at, and which these are."""
+    def _systems(self, query: SegmentQuery, workers: Workers) -> Iterator[_System]:
+        """Systems with combinations to look at."""
         begin = 0
         for grid in self.grids:
             is_alive = np.isin(np.arange(begin, begin + grid.num), query.alive)
             begin += grid.num
             if is_alive.any():
-                yield grid, is_alive.reshape(grid.shape)
+                yield _System(grid, is_alive.reshape(grid.shape), query, workers)
 
-    def _find_points(
-        self,
-        grid: ConstraintGrid,
-        is_alive: Bools,
-        places: Ints,
-        query: SegmentQuery,
-        workers: Workers,
-    ) -> tuple[SegmentPoints, int]:
+    def _find_points(self, system: _System, places: Ints) -> tuple[SegmentPoints, int]:
         """Schedules under the combinations of one system, and how many were given up.
 
         Where there are several places, and too many extensions of partial schedules, by halves.
         """
         try:
-            return self._points_together(grid, is_alive, places, query, workers)
+            return self._points_together(system, places)
         except _TooManyError:
             half = len(places) // 2
             self.together = min(self.together, half)
-            one, num_one = self._find_points(grid, is_alive, places[:half], query, workers)
-            two, num_two = self._find_points(grid, is_alive, places[half:], query, workers)
+            one, num_one = self._find_points(system, places[:half])
+            two, num_two = self._find_points(system, places[half:])
             return join([one, two._replace(origin=two.origin + half)]), num_one + num_two
 
-    def _points_together(
-        self,
-        grid: ConstraintGrid,
-        is_alive: Bools,
-        places: Ints,
-        query: SegmentQuery,
-        workers: Workers,
-    ) -> tuple[SegmentPoints, int]:
+    def _points_together(self, system: _System, places: Ints) -> tuple[SegmentPoints, int]:
         """Schedules under the combinations of one system, and how many were given up.
 
         Raises
@@ -235,10 +235,11 @@ class SegmentSpace:
         _TooManyError
             If there are several places, and too many extensions of partial schedules.
         """
+        grid, query = system.grid, system.query
         num_dropped = 0
         states = States.start(len(self.layers), len(grid.shape), len(places))
         for position in range(len(self.layers)):
-            schedules = self._schedules(grid, is_alive, position, query, workers)
+            schedules = self._schedules(system, position)
             states = self._extended(states, position, schedules, grid, places)
             later = self._later(grid, position, states)
             states = take(states, query.of_states(self.bounds, states, later))
@@ -250,31 +251,18 @@ class SegmentSpace:
                 break
         return self._finished(states), num_dropped
 
-    def _schedules(
-        self,
-        grid: ConstraintGrid,
-        is_alive: Bools,
-        position: int,
-        query: SegmentQuery,
-        workers: Workers,
-    ) -> Schedules:
+    def _schedules(self, system: _System, position: int) -> Schedules:
         """Schedules of a layer, under all values of its symbols, that may be within the limit.
 
         They do not depend on where the fmaps lie, so they are found once.
         """
-        key = (self.grids.index(grid), position)
+        key = (self.grids.index(system.grid), position)
         if key not in self._within:
-            self._within[key] = self._find_schedules(grid, is_alive, position, query, workers)
+            self._within[key] = self._find_schedules(system, position)
         return self._within[key]
 
-    def _find_schedules(
-        self,
-        grid: ConstraintGrid,
-        is_alive: Bools,
-        position: int,
-        query: SegmentQuery,
-        workers: Workers,
-    ) -> Schedules:
+    def _find_schedules(self, system: _System, position: int) -> Schedules:
+        grid, is_alive = system.grid, system.is_alive
         total, longest = self.bounds.totals(grid)
         with np.errstate(invalid="ignore"):  # what is not alive may be infinite
             rest = total - self.bounds.least(grid, position)
@@ -284,13 +272,13 @@ class SegmentSpace:
         for value, tops in grid.values_of(position):
             if np.isfinite(times[value]):
                 may_matter = partial(
-                    query.of_layer,
+                    system.query.of_layer,
                     self.bounds,
                     others=others[value],
                     longest=float(times[value]),
                 )
                 wanted.append((value, self.bounds.table(position, tops), may_matter))
-        workers.search([job for _, table, within in wanted for job in table.jobs(within)])
+        system.workers.search([job for _, table, within in wanted for job in table.jobs(within)])
         found = [NO_SCHEDULES]
         for value, table, within in wanted:
             own = table.search(within)
