@@ -6,8 +6,9 @@ top), and each imports from its own or earlier layers only. A tool that needs on
 not load NumPy.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from nn_dataflow.lazy import imported_when_used
 
 if TYPE_CHECKING:
     from . import data_category_enum as DataCategoryEnum
@@ -96,18 +97,4 @@ __all__ = [  # noqa: PLE0604 (the names of the two tables above)
     *_MODULE_OF,
 ]
 
-
-def __getattr__(name: str) -> Any:
-    """Import a public name when it is first used."""
-    if name in _ENUMERATIONS:
-        value = import_module(f"{__name__}.{_ENUMERATIONS[name]}")
-    elif name in _MODULE_OF:
-        value = getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
-    else:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = imported_when_used(__name__, _MODULE_OF, _ENUMERATIONS)
