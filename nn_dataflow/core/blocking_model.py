@@ -9,6 +9,7 @@ the constants of one nested loop description on one machine and evaluates arrays
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -17,6 +18,7 @@ from . import data_category_enum as de
 from . import loop_enum as le
 from . import mem_hier_enum as me
 from .loop_blocks import ceil_div, num_blocks
+from .nested_loop_desc import rows_of
 from .node_region import NodeRegion
 
 if TYPE_CHECKING:
@@ -129,6 +131,25 @@ def fetch_counts(
     return fetch
 
 
+class StackedGroups:
+    """Nodes that use the same data, for several stacked descriptions.
+
+    Parameters
+    ----------
+    groups
+        Those of each description.
+    """
+
+    def __init__(self, groups: Sequence[BufShrScheme]) -> None:
+        sizes = [[own.size(dce) for own in groups] for dce in range(de.NUM)]
+        self._sizes = np.array(sizes, dtype=np.int64)
+
+    def size(self, dce: int) -> Ints:
+        """Return the number of nodes of a group of a data category, (n,)."""
+        own: Ints = self._sizes[dce]
+        return own
+
+
 class BlockingModel:
     """The access model of one nested loop description on one machine.
 
@@ -141,7 +162,8 @@ class BlockingModel:
     options
         Whether a category may bypass GBUF, and whether nodes forward data or share buffers.
     bufshr
-        Nodes that use the same data; needed for forwarding and sharing.
+        Nodes that use the same data; needed for forwarding and sharing. For stacked descriptions
+        with `StackedGroups`, whose words are counted but not how nodes pass them around.
     near_ifmaps
         Share of the ifmaps, above 0 and below 1, that is in the buffers of the nodes themselves
         while the rest comes from the source region.
@@ -164,6 +186,8 @@ class BlockingModel:
     partial
         Whether the last blocks of a loop may be partial; otherwise all blocks are full, and
         factors that cover more than the loop pad it.
+    flat_time
+        Whether neither the array bus nor the memory takes any time.
     """
 
     def __init__(
@@ -171,7 +195,7 @@ class BlockingModel:
         nld: NestedLoopDesc,
         resource: Resource,
         options: Option,
-        bufshr: BufShrScheme | None = None,
+        bufshr: BufShrScheme | StackedGroups | None = None,
         near_ifmaps: float = 0,
     ) -> None:
         self.nld = nld
@@ -194,12 +218,31 @@ class BlockingModel:
         self.forced = tuple(map(bool, forced))
         self.may_pin: bool = resource.no_time_mux
         alone = (1,) * de.NUM
-        sizes = alone if bufshr is None else tuple(bufshr.size(dce) for dce in range(de.NUM))
+        sizes: tuple[Any, ...] = alone
+        if bufshr is not None:
+            sizes = tuple(bufshr.size(dce) for dce in range(de.NUM))
         shares = bool(options.hw_gbuf_sharing)
         self.reduction = sizes if shares or options.hw_access_forwarding else alone
         self.groups = sizes if shares else alone
-        self.bufshr = bufshr if shares and sizes != alone else None
+        self.bufshr: BufShrScheme | None = None
+        if not isinstance(bufshr, StackedGroups) and shares and sizes != alone:
+            self.bufshr = bufshr
         self.partial = bool(options.sw_imperfect)
+        self.flat_time = resource.array_bus_width == resource.dram_bandwidth == float("inf")
+
+    def at(self, rows: Ints) -> BlockingModel:
+        """Give the model of stacked descriptions for arrays whose rows are some of them."""
+        other = copy.copy(self)
+        other.nld = rows_of(self.nld, rows)
+        other.total = tuple(
+            tuple(column[rows] for column in level)  # type: ignore[index]
+            for level in self.total
+        )
+        other.reduction, other.groups = (
+            tuple(own if isinstance(own, int) else own[rows] for own in sizes)
+            for sizes in (self.reduction, self.groups)
+        )
+        return other
 
     def trips(self, bl_ts: Ints) -> Ints:
         """Iterations of every loop that factors (..., 3 levels, 3 loops) make, (..., 3 loops)."""
@@ -213,7 +256,8 @@ class BlockingModel:
     def gbuf_words(self, dce: int, num_units: Any) -> Any:
         """Words of `num_units` units of a category in the GBUF of each node of its group."""
         words = num_units * self.nld.usize_gbuf[dce]
-        return words if self.groups[dce] == 1 else -(-words // self.groups[dce])
+        group = self.groups[dce]
+        return words if isinstance(group, int) and group == 1 else -(-words // group)
 
     def moved(self, dce: int, fetch_top: Any, fetch_gbuf: Any, stored: Any) -> tuple[Any, Any, Any]:
         """Words of a category moved at (DRAM, GBUF, ITCN), over all nodes (section 4).

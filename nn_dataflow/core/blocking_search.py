@@ -25,7 +25,7 @@ from .loop_blocking_space import (
     LOOP_OF_CATEGORY,
     STREAMED,
 )
-from .loop_prices import least_of_roles
+from .loop_prices import least_of_roles, over_cases
 from .ranking import TIE
 
 if TYPE_CHECKING:
@@ -202,7 +202,7 @@ class _Archive:
                     cheaper = True
         case_costs = space.case_costs
         if cheaper:
-            case_costs = space.over_cases(least) + space.fixed_cost
+            case_costs = over_cases(space.cases, least) + space.fixed_cost
         case_costs = case_costs + space.idle * space.case_times
         limit = found.cost + TIE * abs(found.cost)
         comparable = (space.case_times >= found.time) | (self.goal == "e")

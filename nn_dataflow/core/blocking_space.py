@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import loop_enum as le
-from . import mem_hier_enum as me
-from .blocking_model import REGF_ACCESS_WEIGHT
 from .loop_blocking_space import FREE, LOOP_OF_CATEGORY, NUM_ORDERS, roles_of
 from .loop_orders import allowed_nests, first_orders, inner_loops
 
@@ -30,10 +28,6 @@ if TYPE_CHECKING:
     Ints = NDArray[np.int64]
     Floats = NDArray[np.float64]
     Bools = NDArray[np.bool_]
-
-
-# A sum of three words counts in another order differs by less than this, relatively.
-ROUNDING = 1e-14
 
 
 class BlockingSpace:
@@ -52,17 +46,16 @@ class BlockingSpace:
         Columns of the loops' prices (see `LoopPrices`), one per loop.
     fixed_cost
         Energy of accesses that all schemes have.
-    case_costs, case_times
-        Admissible lower bounds on energy and cycles of every case.
+    case_costs, case_drams, case_times
+        Admissible lower bounds on energy, cycles of the memory and cycles of every case.
     bound, min_time
         The same for the whole space; `bound` is infinite if nothing fits.
     """
 
     def __init__(self, prices: PriceList, tops: TopLoops = FREE) -> None:
-        model, cost = prices.model, prices.cost
-        nld, resource = model.nld, model.resource
+        model = prices.model
         self.model = model
-        self.idle = cost.idl_unit
+        self.idle = prices.cost.idl_unit
         self.limits = prices.limits
         self.outer = tops.outer
         self.cases = prices.cases(tops.outer)
@@ -78,35 +71,12 @@ class BlockingSpace:
         self.buses: Sequence[Floats]
         self.least: Sequence[Floats]
         self.tables, self.costs, self.stored, self.drams, self.buses, self.least, drams = columns
-        counts = nld.loopcnt
-        bodies = counts[0] * counts[1] * counts[2] * model.num_nodes
-        regf = zip(nld.unit_access[me.REGF], REGF_ACCESS_WEIGHT, strict=True)
-        self.fixed_cost: float = cost.mem_hier[me.REGF] * sum(u * w for u, w in regf) * bodies
-        self.proc_time = int(nld.unit_time * counts[0] * counts[1] * counts[2])
-        self.flat_time = resource.array_bus_width == resource.dram_bandwidth == float("inf")
-        self.case_costs = self.over_cases(self.least) + self.fixed_cost
-        if self._nests is not None:
-            self.case_costs[~self._nests.any(axis=(1, 2))] = np.inf
+        self.fixed_cost: float = prices.fixed_cost()
+        self.proc_time = int(prices.proc_time())
+        self.flat_time = model.flat_time
+        self.case_costs, self.case_drams, self.case_times = prices.bound(tops, self.least, drams)
         self.bound = float(self.case_costs.min())
-        self.case_drams = self._case_drams(drams)
-        self.case_times = np.maximum(self.case_drams, self.proc_time)
         self.min_time = int(self.case_times.min())
-
-    def over_cases(self, least: Sequence[Floats]) -> Floats:
-        """Sum over loops of a value of the loop's role, for every case."""
-        total = least[0][self.roles[0][1]]
-        for lpe in range(1, le.NUM):
-            total = total + least[lpe][self.roles[lpe][1]]
-        return total
-
-    def _case_drams(self, least: Sequence[Floats]) -> Ints:
-        """Least cycles of the memory per case, from the least words per role."""
-        if self.flat_time:
-            return np.zeros(len(self.cases), dtype=np.int64)
-        drams = self.over_cases(least)
-        drams = np.where(np.isfinite(drams), drams * (1 - ROUNDING), 0.0)
-        cycles: Ints = self.model.dram_cycles(drams)
-        return cycles
 
     def num_candidates(self) -> int:
         """Schemes of the stated space: all factor triples with all orders."""

@@ -15,12 +15,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from . import data_category_enum as de
-from . import loop_enum as le
 from . import parallel_enum as pe
-from .blocking_search import NO_POINTS
 from .buf_shr_scheme import BufShrScheme
 from .columns import join, take
-from .loop_blocking import allowed_schemes
 from .loop_blocking_space import FREE, divisors
 from .mapping_space import MappingKind, MappingPool
 from .partition import PartitionHops, search_partitions
@@ -97,6 +94,8 @@ class LayerSpace:
         Word-hops of one pass over filters, ifmaps (0) and ofmaps, shape (n, 3).
     mappings
         The distinct array mappings.
+    least
+        Bounds on the schemes of the array mappings.
     row_part, row_mapping
         Partition and array mapping of each row, in candidate order.
     effort
@@ -133,17 +132,12 @@ class LayerSpace:
         none = np.zeros(0, dtype=np.int64)
         self._no_choices = Choices(np.zeros(0), none, none, none, none)
         self.pool = MappingPool() if pool is None else pool
-        self._loop_counts: Ints | None = None
-        self._known_solutions: tuple[Bools, Ints, Points] | None = None
         self._possible: dict[TopLoops, Bools] = {}
         self._under: dict[tuple[int, TopLoops], MappingSpace] = {}
         self._find_mappings(map_strategy, tops)
         self.effort.partitions = num
         self.effort.mappings = len(self.row_part)
-        bound = [m.bound for m in self.mappings]
-        times = [m.min_time for m in self.mappings]
-        self.row_bound = np.array(bound)[self.row_mapping] if bound else np.zeros(0)
-        self.row_time = np.array(times, dtype=np.int64)[self.row_mapping]
+        self.least = self._bounds.under(tops)
         fetch = np.array([m.min_fetch for m in self.mappings]).reshape(-1, de.NUM)
         self.row_fetch = fetch[self.row_mapping]
 
@@ -174,7 +168,9 @@ class LayerSpace:
         table = np.array(rows, dtype=np.int64).reshape(-1, 2)
         self.row_part, self.row_mapping = table[:, 0], table[:, 1]
         self._kinds = kinds
-        self.mappings = self.pool.get(kinds, self.setting, tops)
+        free = self.pool.get(kinds, self.setting)
+        self._bounds = self.pool.bounds(free)
+        self.mappings = free if tops == FREE else self.pool.get(kinds, self.setting, tops)
 
     def _bufshr(self, number: int) -> BufShrScheme | None:
         """Nodes that use the same data under a partition, where they forward or share them."""
@@ -199,41 +195,18 @@ class LayerSpace:
         np.maximum.at(most, self.row_mapping, hops[self.row_part])
         return [tuple(row) for row in most.tolist()]
 
-    def loop_counts(self) -> Ints:
-        """Trip counts of the loops I, O and B of every array mapping, (mappings, 3)."""
-        if self._loop_counts is None:
-            counts = [m.nld.loopcnt for m in self.mappings]
-            self._loop_counts = np.array(counts, dtype=np.int64).reshape(-1, le.NUM)
-        return self._loop_counts
-
     def top_factors(self) -> list[set[int]]:
         """Divisors of the trip counts of each loop over all array mappings."""
         return [
             {int(n) for count in set(column.tolist()) for n in divisors(count)}
-            for column in self.loop_counts().T
+            for column in self._bounds.loop_counts.T
         ]
 
     def possible(self, tops: TopLoops) -> Bools:
         """Array mappings that may have a scheme as required."""
         if tops not in self._possible:
-            factors = np.maximum(tops.factors, 1)
-            divides: Bools = (self.loop_counts() % factors == 0).all(axis=1)
-            searched, number, points = self._solutions()
-            allowed = searched.copy()
-            allowed[number[allowed_schemes(points, tops)]] = True
-            self._possible[tops] = divides & allowed
+            self._possible[tops] = self._bounds.possible(tops)
         return self._possible[tops]
-
-    def _solutions(self) -> tuple[Bools, Ints, Points]:
-        """Which array mappings are searched; of the others all schemes, and whose they are."""
-        if self._known_solutions is None:
-            found = [m.solutions for m in self.mappings]
-            searched = np.array([own is None for own in found], dtype=bool)
-            solved = [own.points for own in found if own is not None]
-            sizes = [len(points.time) for points in solved]
-            number = np.flatnonzero(~searched).repeat(sizes)
-            self._known_solutions = searched, number, join([NO_POINTS, *solved])
-        return self._known_solutions
 
     def under(self, mapping: int, tops: TopLoops) -> MappingSpace:
         """An array mapping under other requirements on the top level of loops."""
@@ -242,10 +215,6 @@ class LayerSpace:
                 [self._kinds[mapping]], self.setting, tops
             )
         return self._under[mapping, tops]
-
-    def least_under(self, mapping: int, tops: TopLoops) -> tuple[float, int]:
-        """Lower bounds on energy and time of an array mapping under other requirements."""
-        return self.mappings[mapping].least_under(tops)
 
     def choices(self, rows: Ints, hop_costs: HopCosts, search: bool) -> Choices:
         """Schedules of some rows; array mappings not searched yet are, or are bounded."""
@@ -259,7 +228,7 @@ class LayerSpace:
                 columns.append(self.searched(rows[own], self.mappings[mapping], points))
             else:
                 bounded |= own
-        columns.append(self.bounds(rows[bounded], self.row_bound, self.row_time))
+        columns.append(self.bounds(rows[bounded]))
         found = join(columns)
         return take(found, np.lexsort((found.point, found.row)))
 
@@ -285,16 +254,16 @@ class LayerSpace:
             np.tile(np.arange(num), len(rows)),
         )
 
-    def bounds(self, rows: Ints, row_bound: Floats, row_time: Ints) -> Choices:
-        """Bounds on the schedules of rows, from those on energy and time of all rows."""
-        cost = self.setting.cost
-        fetch = self.row_fetch[rows]
+    def bounds(self, rows: Ints, tops: TopLoops | None = None) -> Choices:
+        """Bounds on the schedules of rows, maybe under other requirements on the top level."""
+        least = self.least if tops is None else self._bounds.under(tops)
+        cost, mapping = self.setting.cost, self.row_mapping[rows]
+        fetch, time = self.row_fetch[rows], least.time[mapping]
         hops = (self.fixed_hops[self.row_part[rows]] * fetch).sum(axis=1)
-        base = row_bound[rows] + cost.noc_hop * hops + cost.idl_unit * row_time[rows]
+        base = least.cost[mapping] + cost.noc_hop * hops + cost.idl_unit * time
         fits = np.isfinite(base)
         point = np.full(len(rows), -1)
-        every = Choices(base, row_time[rows], fetch[:, de.IFM], rows, point)
-        return take(every, fits)
+        return take(Choices(base, time, fetch[:, de.IFM], rows, point), fits)
 
     def unknown(self, rows: Ints, hop_costs: HopCosts) -> list[int]:
         """Array mappings of some rows that were not searched for given hop costs."""
@@ -343,7 +312,7 @@ class LayerSpace:
         if others is None:
             every = np.arange(len(self.row_part))
             others = Others(every, np.zeros(len(self.parts)), 0)
-        bounds = self.bounds(others.rows, self.row_bound, self.row_time)
+        bounds = self.bounds(others.rows)
         keys = goal_keys(*self._together(bounds, ifmap_hops, others), goal)
         found = self._no_choices
         energy = time = found.base
@@ -402,12 +371,13 @@ class LayerSpace:
         """What was looked at, with the array mappings that bounds excluded as a whole."""
         total = SearchEffort()
         total.add(self.effort)
-        for mapping in self.mappings:
+        numbers = self.least.num_candidates.tolist()
+        for mapping, num_candidates in zip(self.mappings, numbers, strict=True):
             if mapping.searched:
                 total.mappings_searched += 1
             else:
-                total.candidates += mapping.num_candidates()
-                total.bound += mapping.num_candidates()
+                total.candidates += num_candidates
+                total.bound += num_candidates
         return total
 
     def has_schedule(self) -> bool:
@@ -418,8 +388,7 @@ class LayerSpace:
 
     def num_schedules(self) -> int:
         """How many partitions, array mappings and loop blocking schemes there are together."""
-        counts = [mapping.num_candidates() for mapping in self.mappings]
-        return int(np.array(counts, dtype=np.int64)[self.row_mapping].sum())
+        return int(self.least.num_candidates[self.row_mapping].sum())
 
     def too_small(self) -> str:
         """Say which capacity no schedule of the layer keeps to."""

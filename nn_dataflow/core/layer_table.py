@@ -3,7 +3,7 @@
 
 Decides which array mappings of the layer are searched (docs/model/search.md section 6.2): rows of
 partition and array mapping begin with bounds that hold under any constraint, get those of their
-own constraint when they may be the best, and are searched when they still may.
+own constraint together when one is looked at, and are searched when they still may be the best.
 """
 
 from __future__ import annotations
@@ -88,15 +88,15 @@ class LayerBounds:
         self.min_hops = min_hops
         self.weights = weights
         self.share = share
-        space = step.space
-        self.lower = np.full((len(space.row_part), 3 + 2 * len(weights)), np.inf)
-        self.lower_rows(self.lower, np.arange(len(self.lower)), space.row_bound, space.row_time)
+        self.lower = self.under(FREE)
 
-    def lower_rows(self, lower: Floats, rows: Ints, row_bound: Floats, row_time: Ints) -> None:
-        """Put the metric of some rows into `lower`, from bounds on energy and time of all rows."""
-        bounds = self.step.space.bounds(rows, row_bound, row_time)
-        lower[rows] = np.inf
+    def under(self, tops: TopLoops) -> Floats:
+        """Metric of every row under requirements on the top level of loops, as `lower`."""
+        space = self.step.space
+        lower = np.full((len(space.row_part), 3 + 2 * len(self.weights)), np.inf)
+        bounds = space.bounds(np.arange(len(lower)), None if tops == FREE else tops)
         lower[bounds.row] = self.metric(self.from_best(bounds), bounds.time, np.zeros(1))
+        return lower
 
     def metric(self, cost: Floats, time: Any, dram: Any) -> Floats:
         """Columns that are bounded: energy, times, and sums of energy and weighted times."""
@@ -137,8 +137,7 @@ class LayerTable:
         self._space = bounds.step.space
         possible = self._space.possible(tops)
         self._possible = possible[self._space.row_mapping]
-        self._known_lower: Floats | None = None
-        self._under: set[int] = set()
+        self._lower: Floats | None = None
         self._found: list[Schedules] = []
         self._metrics: list[Floats] = []
         self._least_found = np.full(bounds.lower.shape[1], np.inf)
@@ -146,27 +145,27 @@ class LayerTable:
         self._find_least()
 
     @property
-    def _lower(self) -> Floats:
-        """Metric of every row, as far as it is known; made when rows are looked at first."""
-        if self._known_lower is None:
-            self._known_lower = self.bounds.lower.copy()
-            self._known_lower[~self._possible] = np.inf
-        return self._known_lower
+    def lower(self) -> Floats:
+        """Metric of every row that was not searched; found when rows are looked at first."""
+        if self._lower is None:
+            self._lower = (
+                self.bounds.lower.copy() if self.tops == FREE else self.bounds.under(self.tops)
+            )
+            self._lower[~self._possible] = np.inf
+        return self._lower
 
     def _find_least(self) -> None:
-        lower = self._known_lower
-        if lower is None:
-            lower = self.bounds.lower[self._possible]
+        lower = self.bounds.lower[self._possible] if self._lower is None else self._lower
         self.least = np.minimum(self._least_found, lower.min(axis=0, initial=np.inf))
 
     def refine(self, column: int) -> bool:
         """Look at rows until the least of a column is that of a schedule, or needs a search.
 
-        Says whether any was looked at. Bounds under the constraint are cheap, and so are array
-        mappings that were searched already; others are `wanted`.
+        Says whether any was looked at. To bound all under the constraint comes first; then array
+        mappings that were searched already are looked at, and others are `wanted`.
         """
-        changed = False
-        while (mapping := self._next(column)) is not None and self._search_of(mapping) is None:
+        changed = self._lower is None
+        while (mapping := self._next(column)) is not None and self._job(mapping) is None:
             self._look_at(mapping)
             changed = True
         if changed:
@@ -175,21 +174,17 @@ class LayerTable:
 
     def _next(self, column: int) -> int | None:
         """The array mapping that may have less than the least schedule, if there is any."""
-        if not len(self._lower):
+        if not len(self.lower):
             return None
-        row = int(self._lower[:, column].argmin())
-        if self._lower[row, column] >= self._least_found[column]:
+        row = int(self.lower[:, column].argmin())
+        if self.lower[row, column] >= self._least_found[column]:
             return None
         return int(self._space.row_mapping[row])
 
     def wanted(self, column: int) -> Job | None:
         """The search without which `refine` cannot go on, if there is any."""
         number = self._next(column)
-        return None if number is None else self._search_of(number)
-
-    def _search_of(self, number: int) -> Job | None:
-        """The search without which an array mapping cannot be looked at, if there is any."""
-        return None if self._is_cheap(number) else self._job(number)
+        return None if number is None else self._job(number)
 
     def _job(self, number: int) -> Job | None:
         """The search of an array mapping under the constraint, unless that was done."""
@@ -197,26 +192,15 @@ class LayerTable:
         hop_costs = self.bounds.step.hop_costs[number]
         return None if mapping.knows(hop_costs) else (mapping, hop_costs, self._space.effort)
 
-    def _is_cheap(self, number: int) -> bool:
-        """Whether to look at an array mapping is to bound it under the constraint."""
-        is_known = number in self._under or self.tops == FREE
-        return not is_known and not self._space.mappings[number].solved
-
     def jobs(self, may_matter: Callable[[Floats], Bools]) -> list[Job]:
-        """Bound array mappings that may matter under the constraint; give the searches needed."""
-        while True:
-            numbers = self._may_matter(may_matter)
-            cheap = [number for number in numbers if self._is_cheap(number)]
-            if not cheap:
-                jobs = map(self._job, numbers)
-                return [job for job in jobs if job is not None]
-            for number in cheap:
-                self._look_at(number)
+        """Searches of all array mappings of which bounds may matter that were not done yet."""
+        jobs = map(self._job, self._may_matter(may_matter))
+        return [job for job in jobs if job is not None]
 
     def _may_matter(self, may_matter: Callable[[Floats], Bools]) -> list[int]:
-        """Array mappings that were not searched under the constraint and may matter."""
-        rows = np.flatnonzero(np.isfinite(self._lower[:, COST]))
-        rows = rows[may_matter(self._lower[rows])]
+        """Array mappings that were not looked at under the constraint and may matter."""
+        rows = np.flatnonzero(np.isfinite(self.lower[:, COST]))
+        rows = rows[may_matter(self.lower[rows])]
         numbers: list[int] = np.unique(self._space.row_mapping[rows]).tolist()
         return numbers
 
@@ -228,7 +212,6 @@ class LayerTable:
         may_matter
             Tells it of metrics, (n, k) to (n,).
         """
-        self.jobs(may_matter)
         for number in self._may_matter(may_matter):
             self._look_at(number)
         self._find_least()
@@ -240,18 +223,11 @@ class LayerTable:
         return take(schedules, np.lexsort((schedules.scheme, schedules.row)))
 
     def _look_at(self, number: int) -> None:
-        """Bound an array mapping under the constraint, or search it if that was done."""
+        """Take the schedules of an array mapping in place of its bounds; search it if needed."""
         space = self._space
         rows = np.flatnonzero(space.row_mapping == number)
-        if self._is_cheap(number):
-            self._under.add(number)
-            bound, min_time = space.least_under(number, self.tops)
-            row_bound = np.full(len(space.row_bound), bound)
-            row_time = np.full(len(space.row_bound), min_time)
-            self.bounds.lower_rows(self._lower, rows, row_bound, row_time)
-            return
         mapping = space.under(number, self.tops)
-        self._lower[rows] = np.inf
+        self.lower[rows] = np.inf
         points = mapping.points(self.bounds.step.hop_costs[number], space.effort)
         timed = space.pool.timed(mapping, points)
         choices = space.searched(rows, mapping, points)

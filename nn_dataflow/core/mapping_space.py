@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Loop blocking of one array mapping of a layer, searched when asked for.
 
-Decides when an array mapping is searched (docs/model/search.md section 2): its bound is known at
-once; its schemes are found at most once for given largest hop costs, here or in another process.
+Decides how an array mapping is searched (docs/model/search.md section 2): its schemes are found at
+most once for given largest hop costs, here or in another process.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from .layer_limits import NO_LIMITS
 from .loop_blocking import allowed_schemes, solved_points, solves
 from .loop_blocking_space import FREE
 from .loop_prices import PriceList
+from .mapping_bounds import MappingBounds
 from .nested_loop_desc import stack
 from .search_effort import SearchEffort
 from .segment_times import group_counts
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from .blocking_model import StackedGroups
     from .blocking_search import Points
     from .buf_shr_scheme import BufShrScheme
     from .cost import Cost
@@ -68,7 +70,9 @@ class Setting(NamedTuple):
     split_times: bool = False
     limits: LayerLimits = NO_LIMITS
 
-    def model(self, nld: NestedLoopDesc, bufshr: BufShrScheme | None) -> BlockingModel:
+    def model(
+        self, nld: NestedLoopDesc, bufshr: BufShrScheme | StackedGroups | None
+    ) -> BlockingModel:
         """Make the access model of an array mapping, or of several stacked ones."""
         return BlockingModel(nld, self.resource, self.options, bufshr, self.near_ifmaps)
 
@@ -82,9 +86,6 @@ class MappingSpace:
     ----------
     op_cost
         Energy of the operations of all nodes.
-    bound, min_time
-        Admissible lower bounds on the energy of accesses and operations, and on the time;
-        `bound` is infinite if no scheme is valid.
     min_fetch
         Least passes between memory and GBUF per category.
     solutions, allowed
@@ -95,14 +96,10 @@ class MappingSpace:
     __slots__ = (
         "_found",
         "_known_prices",
-        "_least_under",
-        "_num_candidates",
         "_times",
         "allowed",
-        "bound",
         "bufshr",
         "min_fetch",
-        "min_time",
         "nld",
         "num_reused",
         "num_searched",
@@ -127,8 +124,7 @@ class MappingSpace:
         num_nodes = setting.resource.proc_region.dim.size()
         self.op_cost: float = setting.cost.mac_op * nld.total_ops() * num_nodes
         self.min_fetch = (0 if setting.resource.no_time_mux else 1, 1, 1)
-        self._least_under: dict[TopLoops, tuple[float, int]] = {}
-        self._require(FREE, None if self.solved else self._find_prices())
+        self._require(FREE)
 
     @property
     def solved(self) -> bool:
@@ -137,14 +133,12 @@ class MappingSpace:
 
     @property
     def prices(self) -> PriceList:
-        """Costs of its loops; kept from the second time on, for most are looked at only once."""
+        """Costs of its loops, found when they are asked for first."""
         if self._known_prices is None:
-            self._known_prices = self._find_prices()
+            setting = self.setting
+            model = setting.model(self.nld, self.bufshr)
+            self._known_prices = PriceList(model, setting.cost, setting.limits)
         return self._known_prices
-
-    def _find_prices(self) -> PriceList:
-        setting = self.setting
-        return PriceList(setting.model(self.nld, self.bufshr), setting.cost, setting.limits)
 
     @property
     def model(self) -> BlockingModel:
@@ -153,38 +147,22 @@ class MappingSpace:
 
     def under(self, tops: TopLoops) -> MappingSpace:
         """The same array mapping under other requirements on the top level of loops."""
-        prices = None if self.solved else self.prices
+        if not self.solved:
+            self.prices  # noqa: B018 (both have them)
         other = copy.copy(self)
-        other._require(tops, prices)  # noqa: SLF001 (one of this class)
+        other._require(tops)  # noqa: SLF001 (one of this class)
         return other
 
-    def least_under(self, tops: TopLoops) -> tuple[float, int]:
-        """Lower bounds on energy and time under other requirements, as `bound` and `min_time`."""
-        if tops not in self._least_under:
-            other = self.under(tops)
-            self._least_under[tops] = other.bound, other.min_time
-        return self._least_under[tops]
-
-    def _require(self, tops: TopLoops, prices: PriceList | None) -> None:
-        """Bound the schemes that are as required; `prices` unless they are solved for."""
+    def _require(self, tops: TopLoops) -> None:
         self.tops = tops
         self._found: dict[tuple[float, ...], Points] = {}
         self._times: dict[int, Times] = {}  # of points found elsewhere, by their identity
         self.num_reused = 0
         self.num_searched = 0
-        if prices is not None:
-            space = BlockingSpace(prices, tops)
-            self.bound = space.bound + self.op_cost
-            self.min_time = space.min_time
-            self._num_candidates = space.num_candidates()
-        elif self.solutions is not None:
+        if self.solutions is not None:
             self.allowed = self.solutions
             if tops != FREE:
                 self.allowed = self.solutions.at(allowed_schemes(self.solutions.points, tops))
-            points = self.allowed.points
-            self.bound = float(points.cost.min(initial=np.inf)) + self.op_cost
-            self.min_time = int(points.time.min(initial=2**62))
-            self._num_candidates = len(points.time)
 
     def points(self, hop_costs: tuple[float, ...], effort: SearchEffort) -> Points:
         """Schemes that can be best for hop costs up to `hop_costs`, searched at most once."""
@@ -235,10 +213,6 @@ class MappingSpace:
         self._found[hop_costs] = found.points
         if found.times is not None:
             self._times[id(found.points)] = found.times
-
-    def num_candidates(self) -> int:
-        """Schemes of the stated space."""
-        return self._num_candidates
 
 
 class FoundSchemes(NamedTuple):
@@ -311,6 +285,7 @@ class MappingPool:
 
     def __init__(self) -> None:
         self._mappings: dict[object, MappingSpace] = {}
+        self._bounds: dict[tuple[int, ...], MappingBounds] = {}
         self._timed: dict[int, TimedPoints] = {}
         self._numbers: dict[object, int] = {}
         self.schemes: list[Points] = []
@@ -343,6 +318,13 @@ class MappingPool:
                 (key, own.under(tops)) for key, own in zip(unknown, free, strict=True)
             )
         return [self._mappings[key] for key in keys]
+
+    def bounds(self, mappings: Sequence[MappingSpace]) -> MappingBounds:
+        """Bounds on some of its array mappings without requirements."""
+        key = tuple(map(id, mappings))
+        if key not in self._bounds:
+            self._bounds[key] = MappingBounds(mappings)
+        return self._bounds[key]
 
     def timed(self, mapping: MappingSpace, points: Points) -> TimedPoints:
         """Times of schemes that `mapping` has found, which are kept as long as it is."""

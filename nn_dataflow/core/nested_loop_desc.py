@@ -22,6 +22,7 @@ from .record import Record
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from numpy.typing import NDArray
     from typing_extensions import Self
 
 
@@ -222,6 +223,23 @@ def stack(descs: Sequence[NestedLoopDesc]) -> NestedLoopDesc:
         unit_ops=np.array([desc.unit_ops for desc in descs]),  # type: ignore[arg-type]
         unit_time=np.array([desc.unit_time for desc in descs]),  # type: ignore[arg-type]
         data_loops=first.data_loops,
+    )
+
+
+def rows_of(stacked: NestedLoopDesc, rows: NDArray[np.int64]) -> NestedLoopDesc:
+    """Select some of stacked descriptions, or repeat them."""
+
+    def columns(field: Sequence[Any]) -> tuple[Any, ...]:
+        return tuple(column[rows] for column in field)
+
+    return NestedLoopDesc(
+        loopcnt=columns(stacked.loopcnt),
+        usize_gbuf=columns(stacked.usize_gbuf),
+        usize_regf=columns(stacked.usize_regf),
+        unit_access=tuple(columns(level) for level in stacked.unit_access),
+        unit_ops=stacked.unit_ops[rows],  # type: ignore[index]
+        unit_time=stacked.unit_time[rows],  # type: ignore[index]
+        data_loops=stacked.data_loops,
     )
 
 
