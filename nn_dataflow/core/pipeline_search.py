@@ -245,18 +245,14 @@ class PipelineSearch:
         places[:, 0] = starts
         none = np.zeros_like(starts)
         history = [Prefixes(none * 1.0, none * 1.0, places, none - 1, none, none, starts)]
-        by_end: list[list[int]] = [[] for _ in range(num_columns)]
-        for number, edge in enumerate(self.edges):
-            if len(alive[number]):
-                by_end[edge.end].append(number)
+        several = [number for number, combinations in enumerate(alive) if len(combinations)]
         for end in range(1, num_columns):
             self._progress(end, self.num_layers, "pipelines")
-            begin = time.perf_counter()
-            self._search_ahead(history, by_end[end], find)
-            self._seconds[end] = time.perf_counter() - begin
+            self._search_ahead(history[-1], end - 1, several, find)
             found = [
                 extended
-                for number in by_end[end]
+                for number in several
+                if self.edges[number].end == end
                 for extended in self._extended(history, number, find)
             ]
             history.append(
@@ -298,16 +294,17 @@ class PipelineSearch:
         return found
 
     def _search_ahead(
-        self, history: Sequence[Prefixes], numbers: Sequence[int], find: Find
+        self, before: Prefixes, begin: int, numbers: Sequence[int], find: Find
     ) -> None:
-        """Find the schedules of segments in several processes, if there are to be any."""
+        """Find the schedules of segments that begin at a position in several processes, if any."""
         workers = self.paths.workers
         if not workers.may_fork:
             return
+        start = time.perf_counter()
         wanted: dict[SegmentSpace, dict[Places, None]] = {}
         queries = {}
         for edge in (self.edges[number] for number in numbers):
-            _, places = _places_read(edge, history[edge.begin])
+            _, places = _places_read(edge, before) if edge.begin == begin else ([], [])
             if places:
                 wanted.setdefault(edge.space, {}).update(dict.fromkeys(places))
                 queries[edge.space] = find.query(edge.space)
@@ -328,10 +325,11 @@ class PipelineSearch:
             return space.find(places, queries[space], workers)
 
         # What took long in the pass before will again.
-        is_long = any(self._seconds[self.edges[number].end] > MIN_SECONDS for number in numbers)
+        is_long = self._seconds[begin] > MIN_SECONDS
         several = workers.each(search, items, prepare, is_long=is_long)
         for (space, _), found in zip(items, several, strict=True):
             space.keep(found)
+        self._seconds[begin] = time.perf_counter() - start
 
     def _query(self, space: SegmentSpace) -> SegmentQuery:
         """Ask for the schedules of a segment that may be within the limit."""
