@@ -133,7 +133,6 @@ class LayerSpace:
         self._no_choices = Choices(np.zeros(0), none, none, none, none)
         self.pool = MappingPool() if pool is None else pool
         self._possible: dict[TopLoops, Bools] = {}
-        self._under: dict[tuple[int, TopLoops], MappingSpace] = {}
         self._find_mappings(map_strategy, tops)
         self.effort.partitions = num
         self.effort.mappings = len(self.row_part)
@@ -167,10 +166,9 @@ class LayerSpace:
             rows += [(number, mapping) for mapping in node_mappings[key]]
         table = np.array(rows, dtype=np.int64).reshape(-1, 2)
         self.row_part, self.row_mapping = table[:, 0], table[:, 1]
-        self._kinds = kinds
-        free = self.pool.get(kinds, self.setting)
-        self._bounds = self.pool.bounds(free)
-        self.mappings = free if tops == FREE else self.pool.get(kinds, self.setting, tops)
+        self._free = self.pool.get(kinds, self.setting)
+        self._bounds = self.pool.bounds(self._free)
+        self.mappings = [self.under(n, tops) for n in range(len(kinds))]
 
     def _bufshr(self, number: int) -> BufShrScheme | None:
         """Nodes that use the same data under a partition, where they forward or share them."""
@@ -210,11 +208,8 @@ class LayerSpace:
 
     def under(self, mapping: int, tops: TopLoops) -> MappingSpace:
         """An array mapping under other requirements on the top level of loops."""
-        if (mapping, tops) not in self._under:
-            (self._under[mapping, tops],) = self.pool.get(
-                [self._kinds[mapping]], self.setting, tops
-            )
-        return self._under[mapping, tops]
+        free = self._free[mapping]
+        return free if tops == FREE else self.pool.under(free, tops)
 
     def choices(self, rows: Ints, hop_costs: HopCosts, search: bool) -> Choices:
         """Schedules of some rows; array mappings not searched yet are, or are bounded."""

@@ -285,14 +285,13 @@ class MappingPool:
 
     def __init__(self) -> None:
         self._mappings: dict[object, MappingSpace] = {}
-        self._bounds: dict[tuple[int, ...], MappingBounds] = {}
+        self._under: dict[tuple[MappingSpace, TopLoops], MappingSpace] = {}
+        self._bounds: dict[tuple[MappingSpace, ...], MappingBounds] = {}
         self._timed: dict[int, TimedPoints] = {}
         self._numbers: dict[object, int] = {}
         self.schemes: list[Points] = []
 
-    def get(
-        self, kinds: Sequence[MappingKind], setting: Setting, tops: TopLoops = FREE
-    ) -> list[MappingSpace]:
+    def get(self, kinds: Sequence[MappingKind], setting: Setting) -> list[MappingSpace]:
         """Give the array mappings of a setting."""
         resource = setting.resource
         common = (
@@ -305,23 +304,25 @@ class MappingPool:
             resource.dst_data_region.type,
             resource.dst_data_region == resource.proc_region,
         )
-        keys = [(kind.nld, kind.groups, tops, common) for kind in kinds]
+        keys = [(kind.nld, kind.groups, common) for kind in kinds]
         unknown = {
             key: kind for key, kind in zip(keys, kinds, strict=True) if key not in self._mappings
         }
-        if unknown and tops == FREE:
+        if unknown:
             made = make_mappings(list(unknown.values()), setting)
             self._mappings.update(zip(unknown, made, strict=True))
-        elif unknown:
-            free = self.get(list(unknown.values()), setting)
-            self._mappings.update(
-                (key, own.under(tops)) for key, own in zip(unknown, free, strict=True)
-            )
         return [self._mappings[key] for key in keys]
+
+    def under(self, mapping: MappingSpace, tops: TopLoops) -> MappingSpace:
+        """Give one of its array mappings under requirements on the top level of loops."""
+        key = mapping, tops
+        if key not in self._under:
+            self._under[key] = mapping.under(tops)
+        return self._under[key]
 
     def bounds(self, mappings: Sequence[MappingSpace]) -> MappingBounds:
         """Bounds on some of its array mappings without requirements."""
-        key = tuple(map(id, mappings))
+        key = tuple(mappings)
         if key not in self._bounds:
             self._bounds[key] = MappingBounds(mappings)
         return self._bounds[key]

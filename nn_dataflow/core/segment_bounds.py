@@ -109,6 +109,7 @@ class SegmentBounds:
         self.weights = tuple(dict.fromkeys([self.goal.idle, self.goal.idle + weight]))
         self._any_tops: dict[int, LayerBounds] = {}
         self._tables: dict[tuple[int, TopLoops], LayerTable] = {}
+        self._tables_of: dict[int, list[LayerTable]] = {}
         self._lower: LowerBounds | None = None
         self._least: tuple[float, ...] = ()
 
@@ -191,9 +192,11 @@ class SegmentBounds:
 
     def tables_of(self, number: int) -> list[LayerTable]:
         """Schedules of every layer under a combination."""
-        system, combination = self.combination(number)
-        tops_of = self.grids[system].tops_of(combination)
-        return [self.table(layer, tops) for layer, tops in enumerate(tops_of)]
+        if number not in self._tables_of:
+            system, combination = self.combination(number)
+            tops_of = self.grids[system].tops_of(combination)
+            self._tables_of[number] = [self.table(*both) for both in enumerate(tops_of)]
+        return self._tables_of[number]
 
     def refine(self, number: int) -> bool:
         """Look closer at the layers of a combination; say whether its bounds may have risen."""
