@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     Bools = NDArray[np.bool_]
 
 # Combinations of constraints that are looked at together.
-MAX_TOGETHER = 64
+MAX_TOGETHER = 32
 
 # Searches of array mappings in segments, at most; combinations that need more are given up.
 MAX_SEARCHED = 1 << 14
