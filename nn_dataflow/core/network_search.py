@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from .columns import join, take
+from .columns import join, keys_of, take
 from .network_bounds import Factor, NetworkBounds
-from .ranking import TIE, goal_order, levels
+from .ranking import TIE, goal_order
 from .search_limit import BoundLines, SearchLimit, best_of, least_product
+from .unbeaten import groups_of_equal, unbeaten
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -384,13 +385,8 @@ class NetworkSearch:
 
     def _unbeaten(self, found: Prefixes) -> Prefixes:
         """Prefixes that not enough others of equal places beat."""
-        if not len(found.cost):
-            return found
-        kept = [
-            group[unbeaten(found.cost[group], found.time[group], self.goal, self.num)]
-            for group in groups_of_equal(found.places)
-        ]
-        return take(found, np.sort(np.concatenate(kept)))
+        group = keys_of(found.places)
+        return take(found, unbeaten(group, found.cost, found.time, self.goal, self.num))
 
     def _cut(self, number: int, found: Prefixes, most: int) -> Prefixes:
         """The `most` prefixes of the best bounds, in candidate order."""
@@ -421,31 +417,3 @@ def _trace(history: Sequence[Prefixes], index: int) -> tuple[Any, ...]:
         chosen.append((int(prefixes.row[index]), int(prefixes.point[index])))
         index = int(prefixes.prev[index])
     return (index, *reversed(chosen))
-
-
-def groups_of_equal(places: Ints) -> list[Ints]:
-    """Indices of the rows of each group of equal rows (m, columns), ascending."""
-    if len(places) == 1 or not places.shape[1]:
-        return [np.arange(len(places))]
-    order = np.lexsort(places.T)
-    ordered = places[order]
-    changes = (ordered[1:] != ordered[:-1]).any(axis=1)
-    return np.split(order, np.flatnonzero(changes) + 1)
-
-
-def unbeaten(cost: Floats, time: NDArray[Any], goal: str, num: int) -> Ints:
-    """Indices of schedules that fewer than `num` others beat, whatever comes after them.
-
-    For goal 'ed' one beats another if it is better in neither energy nor time; for the others
-    the best `num` remain. Among equals the first ones remain.
-    """
-    if goal != "ed":
-        return goal_order(cost, time, goal)[:num]
-    fastest: list[int] = []
-    kept = []
-    order = np.lexsort((time, levels(cost)))
-    for index, cycles in zip(order.tolist(), time[order].tolist(), strict=True):
-        if len(fastest) < num or cycles < fastest[-1]:
-            kept.append(index)
-            fastest = sorted([*fastest, cycles])[:num]
-    return np.array(kept, dtype=np.int64)
