@@ -428,8 +428,9 @@ def _pairs(groups: Sequence[Ints], sizes: Sequence[int]) -> Iterator[tuple[Ints,
     The schedules of the groups, of given numbers, lie one after another. A block has `MAX_BLOCK`
     pairs or not many more; there is at least one.
     """
-    prev, which, num = [], [], 0
-    end = 0
+    prev: list[Ints] = []
+    which: list[Ints] = []
+    num = end = 0
     for group, size in zip(groups, sizes, strict=True):
         begin, end = end, end + size
         most = max(1, MAX_BLOCK // max(1, size))
