@@ -425,8 +425,8 @@ class NetworkSearch:
 def _pairs(groups: Sequence[Ints], sizes: Sequence[int]) -> Iterator[tuple[Ints, Ints]]:
     """Pairs of the prefixes of each group with the schedules found for it, in blocks.
 
-    The schedules of the groups, of given numbers, lie one after another. A block has `MAX_BLOCK`
-    pairs or not many more; there is at least one.
+    The schedules of the groups, of given numbers, lie one after another. A block has at most
+    `MAX_BLOCK` pairs, or all those of one prefix; there is at least one block.
     """
     prev: list[Ints] = []
     which: list[Ints] = []

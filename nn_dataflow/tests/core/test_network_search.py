@@ -321,6 +321,34 @@ def test_more_is_a_continuation_of_fewer():
 # What is dropped without a look at what follows.
 
 
+@given(
+    st.lists(st.tuples(st.integers(1, 5), st.integers(0, 5)), min_size=1, max_size=5),
+    st.integers(1, 20),
+)
+def test_extensions_in_blocks(groups, most):
+    """Each prefix meets all schedules of its group once, as many together as are allowed."""
+    members, end = [], 0
+    for num, _ in groups:
+        members.append(np.arange(end, end + num))
+        end += num
+    sizes = [size for _, size in groups]
+    ends = list(itertools.accumulate(sizes, initial=0))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(network_search, "MAX_BLOCK", most)
+        blocks = list(network_search._pairs(members, sizes))
+    found = [pair for block in blocks for pair in zip(*map(np.ndarray.tolist, block), strict=True)]
+    expected = [
+        pair
+        for own, begin, size in zip(members, ends, sizes, strict=False)
+        for pair in itertools.product(own.tolist(), range(begin, begin + size))
+    ]
+    assert sorted(found) == sorted(expected)
+    for prev, _ in blocks:
+        assert len(prev) <= most or len(set(prev.tolist())) == 1
+    if len(expected) <= most:
+        assert len(blocks) == 1
+
+
 @st.composite
 def factor_graphs(draw):
     """A few factors with random costs and hops, each with some earlier ones as sources."""
