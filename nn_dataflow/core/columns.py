@@ -60,6 +60,11 @@ def row_keys(columns: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
     return key
 
 
+def keys_of(rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Number the rows (m, columns) of one array as `row_keys` does; without columns all alike."""
+    return row_keys(list(rows.T)) if rows.shape[1] else np.zeros(len(rows), dtype=np.int64)
+
+
 def distinct_rows(rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Find distinct rows (m, columns), in lexicographic order.
 
@@ -79,8 +84,7 @@ def distinct_rows(rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[n
     >>> first.tolist(), which.tolist()
     ([1, 0], [1, 0, 1])
     """
-    keys = row_keys(list(rows.T)) if rows.shape[1] else np.zeros(len(rows), dtype=np.int64)
-    _, first, which = np.unique(keys, return_index=True, return_inverse=True)
+    _, first, which = np.unique(keys_of(rows), return_index=True, return_inverse=True)
     return first, which.reshape(-1)
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     Ints = NDArray[np.int64]
     Floats = NDArray[np.floating[Any]]
     Messages = dict[tuple[int, int], Floats]
+    _Moved = tuple[list[Floats], list[Floats], Floats]
 
 # Sweeps over the network in both directions, at most; they end when the bound stops rising.
 MAX_SWEEPS = 30
@@ -81,30 +82,48 @@ class NetworkBounds:
     """
 
     def __init__(self, factors: Sequence[Factor], target: float, message: Messages) -> None:
-        self.factors = list(factors)
-        self.consumers: list[list[int]] = [[] for _ in factors]
+        self._consumers: list[list[int]] = [[] for _ in factors]
         self.message: Messages = {}
         for number, factor in enumerate(factors):
             for source in factor.sources:
-                self.consumers[source].append(number)
+                self._consumers[source].append(number)
                 known = message.get((source, number))
                 fresh = np.zeros(factors[source].num_places)
                 self.message[source, number] = fresh if known is None else known.copy()
-        self._moves = [_moves(factor) for factor in factors]
+        moves = list(map(_moves, factors))
+        needed = list(map(_needed, factors, moves))
         self.num_sweeps = 0
-        bound, risen = -np.inf, self._sweep()
+        bound, risen = -np.inf, self._sweep(needed)
         while self.num_sweeps < MAX_SWEEPS and risen - bound > RISE * abs(risen):
             if risen >= target * (1 - RISE):
                 break
-            bound, risen = risen, self._sweep()
+            bound, risen = risen, self._sweep(needed)
+        self._reduced = [
+            self._cost(number, factors[number], own) for number, own in enumerate(moves)
+        ]
+        self.least = [float(reduced.min()) for reduced in self._reduced]
 
-    def _sweep(self) -> float:
+    def _cost(self, number: int, factor: Factor, moves: Sequence[Floats]) -> Floats:
+        """Cost of each schedule of a factor after messages, from the best places for it, (n,)."""
+        total = factor.base
+        for consumer in self._consumers[number]:
+            total = total + self.message[number, consumer][factor.place]
+        for index in range(len(moves)):
+            total = total + self._charged(number, factor, moves, index).min(axis=0)
+        return total
+
+    def _charged(self, number: int, factor: Factor, moves: Sequence[Floats], index: int) -> Floats:
+        """Moves of the fmaps of a source less what is charged to its places, (places, n)."""
+        return moves[index] - self.message[factor.sources[index], number][:, None]
+
+    def _sweep(self, needed: Sequence[_Needed]) -> float:
         """Move cost forward and backward once; give the bound."""
-        self._sweep_forward()
-        self._sweep_backward()
-        self.least = [float(self.reduced(number).min()) for number in range(len(self.factors))]
+        moved = [self._sweep_forward(number, own) for number, own in enumerate(needed)]
         self.num_sweeps += 1
-        return self.bound()
+        numbers = reversed(range(len(needed)))
+        return sum(
+            self._sweep_backward(number, needed[number], moved[number]) for number in numbers
+        )
 
     def bound(self) -> float:
         """Lower bound on the cost of the network."""
@@ -112,25 +131,12 @@ class NetworkBounds:
 
     def reduced(self, number: int) -> Floats:
         """Cost of each schedule of a factor after messages, from the best places for it, (n,)."""
-        factor = self.factors[number]
-        total = factor.base
-        for consumer in self.consumers[number]:
-            total = total + self.message[number, consumer][factor.place]
-        for index in range(len(factor.sources)):
-            total = total + self._from_best_place(number, index)
-        return total
+        return self._reduced[number]
 
     def restrict(self, number: int, keep: NDArray[np.bool_]) -> None:
         """Leave only some schedules of a layer; its least cost may rise."""
-        factor = self.factors[number]
-        self.factors[number] = factor._replace(
-            base=factor.base[keep],
-            scale=factor.scale[keep],
-            part=factor.part[keep],
-            place=factor.place[keep],
-        )
-        self._moves[number] = [moves[:, keep] for moves in self._moves[number]]
-        self.least[number] = float(self.reduced(number).min(initial=np.inf))
+        self._reduced[number] = self._reduced[number][keep]
+        self.least[number] = float(self._reduced[number].min(initial=np.inf))
 
     def charged(self, places: Ints, factors: Sequence[int], last: int) -> Floats:
         """What later layers cost, by messages, for where the factors up to `last` put fmaps.
@@ -151,37 +157,51 @@ class NetworkBounds:
                 total += message[column[source]]
         return total
 
-    def _charged_moves(self, number: int, index: int) -> Floats:
-        source = self.factors[number].sources[index]
-        return self._moves[number][index] - self.message[source, number][:, None]
+    def _sweep_forward(self, number: int, needed: _Needed) -> _Moved:
+        """Charge what places cost their producer to the consumers; give the moves it is left with.
 
-    def _from_best_place(self, number: int, index: int) -> Floats:
-        least: Floats = self._charged_moves(number, index).min(axis=0)
-        return least
-
-    def _sweep_backward(self) -> None:
-        """Charge what layers cost to the places of their producers, last layer first."""
-        for number in reversed(range(len(self.factors))):
-            factor = self.factors[number]
-            count = len(factor.sources)
-            total = self.reduced(number)
-            for index, source in enumerate(factor.sources):
-                moves = self._charged_moves(number, index)
-                rest = total - moves.min(axis=0)
-                by_place = (moves + rest).min(axis=1)
-                shift = (by_place - by_place.min()) / (count - index)
-                self.message[source, number] += _finite(shift)
-                total = rest + self._from_best_place(number, index)
-
-    def _sweep_forward(self) -> None:
-        """Charge what places cost their producers to the consumers, first layer first."""
-        for number, factor in enumerate(self.factors):
-            consumers = self.consumers[number]
+        Places that nothing can take are charged as much as the worst of the others.
+        """
+        factor, moves = needed.factor, needed.moves
+        charged = [self._charged(number, factor, moves, index) for index in range(len(moves))]
+        least = [np.minimum.reduce(own, axis=0) for own in charged]
+        total = sum(least, start=factor.base)
+        consumers = self._consumers[number]
+        if consumers:
+            own = needed.own_places
+            found = np.minimum.reduceat(total, needed.first)
+            for consumer in consumers:
+                found += self.message[number, consumer][own]
+            by_place = np.full(factor.num_places, np.maximum.reduce(found))
+            by_place[own] = found
             for index, consumer in enumerate(consumers):
-                by_place = np.full(factor.num_places, np.inf)
-                np.minimum.at(by_place, factor.place, self.reduced(number))
-                shift = (by_place - by_place.min()) / (len(consumers) - index)
-                self.message[number, consumer] -= _finite(shift)
+                shift = (by_place - np.minimum.reduce(by_place)) / (len(consumers) - index)
+                self.message[number, consumer] -= shift
+                by_place -= shift
+        return charged, least, total
+
+    def _sweep_backward(self, number: int, needed: _Needed, moved: _Moved) -> float:
+        """Charge what a layer costs to the places of its producers; give its least cost."""
+        factor = needed.factor
+        charged, least, total = moved
+        for consumer in self._consumers[number]:
+            total = total + self.message[number, consumer][factor.place]
+        for index, source in enumerate(factor.sources):
+            rest = total - least[index]
+            by_place = np.minimum.reduce(charged[index] + rest, axis=1)
+            shift = (by_place - np.minimum.reduce(by_place)) / (len(factor.sources) - index)
+            self.message[source, number] += shift
+            total = rest + np.minimum.reduce(charged[index] - shift[:, None], axis=0)
+        return float(np.minimum.reduce(total))
+
+
+class _Needed(NamedTuple):
+    """Schedules of a factor that can be the best ones, whatever the messages, by their places."""
+
+    factor: Factor
+    moves: list[Floats]
+    own_places: Ints  # those that there are, (k,)
+    first: Ints  # the first schedule of each, (k,)
 
 
 def _moves(factor: Factor) -> list[Floats]:
@@ -189,9 +209,28 @@ def _moves(factor: Factor) -> list[Floats]:
     return [factor.scale * table[:, factor.part] for table in factor.tables]
 
 
-def _finite(shift: Floats) -> Floats:
-    """Replace infinities, of places that nothing can take, by the largest finite shift."""
-    finite = np.isfinite(shift)
-    if finite.all():
-        return shift
-    return np.where(finite, shift, shift[finite].max(initial=0.0))
+def _needed(factor: Factor, moves: Sequence[Floats]) -> _Needed:
+    """Leave schedules that cost least of those of their place, from some place of the source.
+
+    Of several sources all combinations of places would count, which takes longer than it saves.
+    """
+    rows = np.argsort(factor.place, kind="stable")
+    first = _begins(factor.place[rows])
+    if len(moves) < 2:
+        cost = sum((own[:, rows] for own in moves), start=factor.base[None, rows])
+        least = np.minimum.reduceat(cost, first, axis=1)
+        sizes = np.diff(first, append=len(rows))
+        rows = rows[(cost == least.repeat(sizes, axis=1)).any(axis=0)]
+        first = _begins(factor.place[rows])
+    left = factor._replace(
+        base=factor.base[rows],
+        scale=factor.scale[rows],
+        part=factor.part[rows],
+        place=factor.place[rows],
+    )
+    return _Needed(left, [own[:, rows] for own in moves], left.place[first], first)
+
+
+def _begins(ordered: Ints) -> Ints:
+    """Indices of the first ones of equal values."""
+    return np.flatnonzero(np.diff(ordered, prepend=-1))

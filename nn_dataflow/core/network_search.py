@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from .columns import join, take
+from .columns import join, keys_of, take
 from .network_bounds import Factor, NetworkBounds
-from .ranking import TIE, goal_order, levels
+from .ranking import TIE, goal_order
 from .search_limit import BoundLines, SearchLimit, best_of, least_product
+from .unbeaten import groups_of_equal, unbeaten
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -47,7 +48,8 @@ MAX_WEIGHTS = 16
 GUIDED_PREFIXES = 16
 
 # Array mappings of a layer that are searched before all bounds are found again: so many, or this
-# share of those that may matter.
+# share of those that may matter, and twice the share of the time before: where the first ones did
+# not exclude the others, these will hardly do.
 SEARCHED_TOGETHER = 64
 SHARE_TOGETHER = 1 / 8
 
@@ -166,18 +168,18 @@ class NetworkSearch:
         within the limit are searched, the most promising ones first, which changes the bounds,
         until all are.
         """
-        self.tables = [
-            step.space.choices(np.arange(len(step.space.row_part)), step.hop_costs, search=False)
-            for step in self.steps
-        ]
+        every = {n: np.arange(len(step.space.row_part)) for n, step in enumerate(self.steps)}
+        self.tables = list(self._choices(every, search=False).values())
         messages: list[Messages] = [{}, {}]
+        share = SHARE_TOGETHER
         while True:
             self._bound(messages)
             self.least_known = self.least_value()
             self._prune()
             messages = [bounds.message for bounds in self.bounds]
-            if not self._search_kept():
+            if not self._search_kept(share):
                 return
+            share = min(1, 2 * share)
             if any((table.point < 0).any() for table in self.tables):
                 self._lower_limit(self._pass(self._kept_choices, self._keep_promising))
 
@@ -248,10 +250,12 @@ class NetworkSearch:
         time = sum(self.least_times) - self.least_times[number] + self.tables[number].time
         return self._lines(mixed, time)
 
-    def _search_kept(self) -> bool:
+    def _search_kept(self, share: float) -> bool:
         """Search the most promising array mappings kept; say whether there were any to search."""
         rows = {
-            n: self._next_rows(n) for n, table in enumerate(self.tables) if (table.point < 0).any()
+            n: self._next_rows(n, share)
+            for n, table in enumerate(self.tables)
+            if (table.point < 0).any()
         }
         jobs = [
             (
@@ -263,21 +267,32 @@ class NetworkSearch:
             for mapping in self.steps[n].space.unknown(own, self.steps[n].hop_costs)
         ]
         self.workers.search(jobs)
-        for n, own in rows.items():
-            step, table = self.steps[n], self.tables[n]
-            others = take(table, ~np.isin(table.row, own))
-            table = join([others, step.space.choices(own, step.hop_costs, search=True)])
+        for n, found in self._choices(rows, search=True).items():
+            others = take(self.tables[n], ~np.isin(self.tables[n].row, rows[n]))
+            table = join([others, found])
             self.tables[n] = take(table, np.lexsort((table.point, table.row)))
         return bool(rows)
 
-    def _next_rows(self, number: int) -> Ints:
-        """Rows of a layer whose array mappings are to be searched next, ascending."""
+    def _choices(self, rows: dict[int, Ints], *, search: bool) -> dict[int, Choices]:
+        """Schedules of some rows of each of several layers, the same for equal layers."""
+        found: dict[tuple[object, ...], Choices] = {}
+        chosen = {}
+        for n, own in rows.items():
+            step = self.steps[n]
+            key = id(step.space), tuple(step.hop_costs), own.tobytes()
+            if key not in found:
+                found[key] = step.space.choices(own, step.hop_costs, search)
+            chosen[n] = found[key]
+        return chosen
+
+    def _next_rows(self, number: int, share: float) -> Ints:
+        """Rows of a layer whose array mappings, a share, are to be searched next, ascending."""
         table, mapping_of = self.tables[number], self.steps[number].space.row_mapping
         bounded = np.flatnonzero(table.point < 0)
         one, two = self.limit.values_above(self._whole_bounds(number))
         order = bounded[np.lexsort((two[bounded], one[bounded]))]
         mappings = list(dict.fromkeys(mapping_of[table.row[order]].tolist()))
-        most = max(SEARCHED_TOGETHER, int(len(mappings) * SHARE_TOGETHER))
+        most = max(SEARCHED_TOGETHER, int(len(mappings) * share))
         chosen = np.isin(mapping_of[table.row[bounded]], mappings[:most])
         return np.unique(table.row[bounded[chosen]])
 
@@ -316,33 +331,31 @@ class NetworkSearch:
     ) -> Prefixes:
         """All extensions of prefixes by a layer, prefixes of equal places together."""
         step = self.steps[number]
-        found: list[Prefixes] = []
         column = {c: place for place, c in enumerate(self.live[number - 1] if number else [0])}
         seen = current.places[:, [column[source] for source in step.sources]]
         still = current.places[:, [column[c] for c in self.live[number] if c in column]]
         is_read = number + 1 in self.live[number]
         groups = groups_of_equal(seen)
         step.find_hops(tuple(seen[group[0]].tolist()) for group in groups)
-        for group in groups:
-            choices, energy = choose(number, seen[group[0]])
-            num = len(energy)
-            size = max(1, MAX_BLOCK // max(1, num))
-            for some in (group[i : i + size] for i in range(0, len(group), size)):
-                prev = np.repeat(some, num)
-                row = np.tile(choices.row, len(some))
-                places = still[prev]
-                if is_read:
-                    place = step.place[step.space.row_part[row]]
-                    places = np.concatenate([places, place[:, None]], axis=1)
-                extended = Prefixes(
-                    current.cost[prev] + np.tile(energy, len(some)),
-                    current.time[prev] + np.tile(choices.time, len(some)),
-                    places,
-                    prev,
-                    row,
-                    np.tile(choices.point, len(some)),
-                )
-                found.append(self._promising(number, extended))
+        chosen = [choose(number, seen[group[0]]) for group in groups]
+        choices = join([own for own, _ in chosen])
+        energy = np.concatenate([own for _, own in chosen])
+        found: list[Prefixes] = []
+        for prev, which in _pairs(groups, [len(own) for _, own in chosen]):
+            row = choices.row[which]
+            places = still[prev]
+            if is_read:
+                place = step.place[step.space.row_part[row]]
+                places = np.concatenate([places, place[:, None]], axis=1)
+            extended = Prefixes(
+                current.cost[prev] + energy[which],
+                current.time[prev] + choices.time[which],
+                places,
+                prev,
+                row,
+                choices.point[which],
+            )
+            found.append(self._promising(number, extended))
         whole = join(found)
         return take(whole, np.lexsort((whole.point, whole.row, whole.prev)))
 
@@ -384,13 +397,8 @@ class NetworkSearch:
 
     def _unbeaten(self, found: Prefixes) -> Prefixes:
         """Prefixes that not enough others of equal places beat."""
-        if not len(found.cost):
-            return found
-        kept = [
-            group[unbeaten(found.cost[group], found.time[group], self.goal, self.num)]
-            for group in groups_of_equal(found.places)
-        ]
-        return take(found, np.sort(np.concatenate(kept)))
+        group = keys_of(found.places)
+        return take(found, unbeaten(group, found.cost, found.time, self.goal, self.num))
 
     def _cut(self, number: int, found: Prefixes, most: int) -> Prefixes:
         """The `most` prefixes of the best bounds, in candidate order."""
@@ -414,6 +422,28 @@ class NetworkSearch:
         return [(trace[0], list(trace[1:])) for trace in best]
 
 
+def _pairs(groups: Sequence[Ints], sizes: Sequence[int]) -> Iterator[tuple[Ints, Ints]]:
+    """Pairs of the prefixes of each group with the schedules found for it, in blocks.
+
+    The schedules of the groups, of given numbers, lie one after another. A block has at most
+    `MAX_BLOCK` pairs, or all those of one prefix; there is at least one block.
+    """
+    prev: list[Ints] = []
+    which: list[Ints] = []
+    num = end = 0
+    for group, size in zip(groups, sizes, strict=True):
+        begin, end = end, end + size
+        most = max(1, MAX_BLOCK // max(1, size))
+        for some in (group[i : i + most] for i in range(0, len(group), most)):
+            if num + len(some) * size > MAX_BLOCK and num:
+                yield np.concatenate(prev), np.concatenate(which)
+                prev, which, num = [], [], 0
+            prev.append(np.repeat(some, size))
+            which.append(np.tile(np.arange(begin, end), len(some)))
+            num += len(some) * size
+    yield np.concatenate(prev), np.concatenate(which)
+
+
 def _trace(history: Sequence[Prefixes], index: int) -> tuple[Any, ...]:
     """Start, and (row, point) of every layer, of one of the last prefixes."""
     chosen = []
@@ -421,31 +451,3 @@ def _trace(history: Sequence[Prefixes], index: int) -> tuple[Any, ...]:
         chosen.append((int(prefixes.row[index]), int(prefixes.point[index])))
         index = int(prefixes.prev[index])
     return (index, *reversed(chosen))
-
-
-def groups_of_equal(places: Ints) -> list[Ints]:
-    """Indices of the rows of each group of equal rows (m, columns), ascending."""
-    if len(places) == 1 or not places.shape[1]:
-        return [np.arange(len(places))]
-    order = np.lexsort(places.T)
-    ordered = places[order]
-    changes = (ordered[1:] != ordered[:-1]).any(axis=1)
-    return np.split(order, np.flatnonzero(changes) + 1)
-
-
-def unbeaten(cost: Floats, time: NDArray[Any], goal: str, num: int) -> Ints:
-    """Indices of schedules that fewer than `num` others beat, whatever comes after them.
-
-    For goal 'ed' one beats another if it is better in neither energy nor time; for the others
-    the best `num` remain. Among equals the first ones remain.
-    """
-    if goal != "ed":
-        return goal_order(cost, time, goal)[:num]
-    fastest: list[int] = []
-    kept = []
-    order = np.lexsort((time, levels(cost)))
-    for index, cycles in zip(order.tolist(), time[order].tolist(), strict=True):
-        if len(fastest) < num or cycles < fastest[-1]:
-            kept.append(index)
-            fastest = sorted([*fastest, cycles])[:num]
-    return np.array(kept, dtype=np.int64)

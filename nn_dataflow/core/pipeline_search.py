@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from .columns import join, take
-from .network_search import MAX_PREFIXES, groups_of_equal, unbeaten
+from .columns import join, keys_of, take
+from .network_search import MAX_PREFIXES
 from .search_limit import LowerBounds, NearLimit, SearchLimit, best_of
 from .segment_paths import MAX_SEARCHED, SegmentPaths
 from .segment_query import SegmentQuery
+from .unbeaten import groups_of_equal, unbeaten
 from .workers import MIN_SECONDS
 
 if TYPE_CHECKING:
@@ -398,11 +399,8 @@ class PipelineSearch:
 
     def _kept(self, end: int, found: Prefixes, most: int) -> Prefixes:
         """Prefixes that not enough others of equal places beat, at most so many."""
-        kept = [
-            group[unbeaten(found.cost[group], found.time[group], self.goal.goal, self.goal.num)]
-            for group in groups_of_equal(found.places[:, self.live[end]])
-        ]
-        found = take(found, np.sort(np.concatenate(kept)))
+        group, goal = keys_of(found.places[:, self.live[end]]), self.goal
+        found = take(found, unbeaten(group, found.cost, found.time, goal.goal, goal.num))
         if len(found.cost) <= most:
             return found
         if most == MAX_PREFIXES:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     Ints = NDArray[np.int64]
     Floats = NDArray[np.floating[Any]]
+    Bools = NDArray[np.bool_]
 
 # Values within this relative distance are equal; they differ by the order of summation.
 TIE = 1e-9
@@ -70,37 +71,63 @@ def exceeds(bound: Sequence[float], value: Sequence[float]) -> bool:
     return bound[0] >= value[0] and bound[1] > value[1] + TIE * abs(value[1])
 
 
-def levels(values: NDArray[Any]) -> Ints:
+def levels(values: NDArray[Any], group: Ints | None = None) -> Ints:
     """Ranks of values, the same for values within `TIE` of the least of their rank.
+
+    Parameters
+    ----------
+    values
+        Any number of them, (m,).
+    group
+        Which groups they belong to, if each is to be ranked by itself, (m,), not negative. Groups
+        of higher numbers then have higher ranks.
 
     Examples
     --------
     >>> levels(np.array([2.0, 1.0, 2.0 + 1e-12])).tolist()
     [1, 0, 1]
+    >>> levels(np.array([2.0, 1.0, 2.0 + 1e-12]), np.array([0, 1, 1])).tolist()
+    [0, 1, 2]
     """
-    order = np.argsort(values, kind="stable")
-    ordered = values[order]
-    ranks = None if len(values) < FEW else _ranks_of_neighbours(ordered)
+    order, ranks = ranked(values, group)
     levels = np.empty(len(values), dtype=np.int64)
-    levels[order] = _ranks_one_by_one(ordered.tolist()) if ranks is None else ranks
+    levels[order] = ranks
     return levels
 
 
-def _ranks_one_by_one(ordered: Sequence[float]) -> list[int]:
+def ranked(values: NDArray[Any], group: Ints | None = None) -> tuple[Ints, Ints]:
+    """Indices of values in ascending order, group by group, and the `levels` in this order."""
+    order = np.argsort(values)
+    begins = np.zeros(len(values), dtype=bool)
+    begins[:1] = True
+    if group is not None:
+        group = group[order].astype(np.min_scalar_type(group.max(initial=0)))  # faster to sort
+        by_group = np.argsort(group, kind="stable")
+        order, group = order[by_group], group[by_group]
+        begins[1:] = group[1:] != group[:-1]
+    rank = _ranks_one_by_one if len(values) < FEW else _ranks_of_neighbours
+    return order, rank(values[order], begins)
+
+
+def _ranks_one_by_one(ordered: NDArray[Any], begins: Bools) -> Ints:
     """Ranks of ascending values; a rank ends where a value is beyond the limit of its first."""
     ranks = []
     rank, limit = -1, -np.inf
-    for value in ordered:
-        if rank < 0 or value > limit:
+    for value, is_new in zip(ordered.tolist(), begins.tolist(), strict=True):
+        if is_new or value > limit:
             rank, limit = rank + 1, value + TIE * abs(value)
         ranks.append(rank)
-    return ranks
+    return np.array(ranks, dtype=np.int64)
 
 
-def _ranks_of_neighbours(ordered: NDArray[Any]) -> Ints | None:
-    """The same on arrays, if no chain of close neighbours goes beyond the limit of its first."""
+def _ranks_of_neighbours(ordered: NDArray[Any], begins: Bools) -> Ints:
+    """The same on arrays; chains of close neighbours that go beyond their first one by one."""
     limits = ordered + TIE * np.abs(ordered)
-    ranks = np.zeros(len(ordered), dtype=np.int64)
-    ranks[1:] = np.cumsum(ordered[1:] > limits[:-1])
-    firsts = np.flatnonzero(np.diff(ranks, prepend=-1))
-    return None if (ordered > limits[firsts][ranks]).any() else ranks
+    begins = begins.copy()
+    begins[1:] |= ordered[1:] > limits[:-1]
+    chain, first = np.cumsum(begins) - 1, np.flatnonzero(begins)
+    ends = np.append(first[1:], len(ordered))
+    for number in np.unique(chain[ordered > limits[first][chain]]).tolist():
+        own = slice(first[number], ends[number])
+        begins[own] = np.diff(_ranks_one_by_one(ordered[own], begins[own]), prepend=-1)
+    return np.cumsum(begins) - 1

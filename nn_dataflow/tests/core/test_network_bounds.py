@@ -340,7 +340,7 @@ def test_restricted_bounds_are_valid(graph, seed, data):
 
 def test_nothing_left():
     bounds = NetworkBounds(random_factors(CHAIN, 1), math.inf, {})
-    bounds.restrict(2, np.zeros(len(bounds.factors[2].base), dtype=bool))
+    bounds.restrict(2, np.zeros(len(bounds.reduced(2)), dtype=bool))
     assert bounds.bound() == math.inf
 
 

@@ -22,7 +22,6 @@ from nn_dataflow.core.layer import ConvLayer, EltwiseLayer, InputLayer
 from nn_dataflow.core.map_strategy import MapStrategyEyeriss
 from nn_dataflow.core.network import Network
 from nn_dataflow.core.network_bounds import Factor, NetworkBounds
-from nn_dataflow.core.network_search import unbeaten
 from nn_dataflow.core.network_step import Step
 from nn_dataflow.core.nn_dataflow import NNDataflow
 from nn_dataflow.core.node_region import NodeRegion
@@ -322,23 +321,32 @@ def test_more_is_a_continuation_of_fewer():
 # What is dropped without a look at what follows.
 
 
-VALUES = st.lists(st.tuples(st.integers(1, 8), st.integers(1, 8)), min_size=1, max_size=20)
-
-
-@given(VALUES, VALUES, st.sampled_from(GOALS), st.integers(1, 4))
-@settings(max_examples=200)
-def test_unbeaten_loses_no_sum(values, others, goal, num):
-    """With anything added to all, the `num` best remain, equal ones counted."""
-    cost, time = (np.array(column) for column in zip(*values, strict=True))
-    kept = unbeaten(cost.astype(float), time, goal, num)
-    assert len(set(kept.tolist())) == len(kept)
-    for more_cost, more_time in others:
-        keys = sorted(rs.goal_key(goal, c + more_cost, t + more_time) for c, t in values)
-        left = sorted(
-            rs.goal_key(goal, cost[index] + more_cost, time[index] + more_time)
-            for index in kept.tolist()
-        )
-        assert left[:num] == keys[:num]
+@given(
+    st.lists(st.tuples(st.integers(1, 5), st.integers(0, 5)), min_size=1, max_size=5),
+    st.integers(1, 20),
+)
+def test_extensions_in_blocks(groups, most):
+    """Each prefix meets all schedules of its group once, as many together as are allowed."""
+    members, end = [], 0
+    for num, _ in groups:
+        members.append(np.arange(end, end + num))
+        end += num
+    sizes = [size for _, size in groups]
+    ends = list(itertools.accumulate(sizes, initial=0))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(network_search, "MAX_BLOCK", most)
+        blocks = list(network_search._pairs(members, sizes))
+    found = [pair for block in blocks for pair in zip(*map(np.ndarray.tolist, block), strict=True)]
+    expected = [
+        pair
+        for own, begin, size in zip(members, ends, sizes, strict=False)
+        for pair in itertools.product(own.tolist(), range(begin, begin + size))
+    ]
+    assert sorted(found) == sorted(expected)
+    for prev, _ in blocks:
+        assert len(prev) <= most or len(set(prev.tolist())) == 1
+    if len(expected) <= most:
+        assert len(blocks) == 1
 
 
 @st.composite

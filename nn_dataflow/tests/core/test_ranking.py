@@ -80,6 +80,24 @@ def test_levels_tell_apart_what_is_not_rounding():
     assert levels(values).tolist() == [0, 0, 1, 2]
 
 
+@given(
+    st.lists(st.tuples(st.sampled_from((0, 2, 2**40)), st.integers(0, 20)), max_size=40),
+    st.sampled_from((0, ranking.FEW)),
+)
+def test_levels_of_groups(values, few):
+    """Each group has the levels that it has by itself, above those of the groups before."""
+    group, steps = np.array(values, dtype=np.int64).reshape(-1, 2).T
+    values = 1 + 0.4 * TIE * steps
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ranking, "FEW", few)
+        found = levels(values, group)
+    num = 0
+    for own in sorted(set(group.tolist())):
+        expected = num + levels(values[group == own])
+        assert found[group == own].tolist() == expected.tolist()
+        num = expected.max() + 1
+
+
 def test_goal_keys():
     cost, time = np.array([4.0, 2.0]), np.array([3, 5])
     assert [list(key) for key in goal_keys(cost, time, "e")] == [[4, 2], [3, 5]]
