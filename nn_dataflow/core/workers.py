@@ -127,14 +127,9 @@ class Workers:
         """
         jobs = list({job[:2]: job for job in jobs}.values())
         self._num_asked += len(jobs)
-        pool, executor = self._forked_pool(), self._executor()
-        if pool is not None and len(jobs) > 1:
-            elsewhere = pool.share(_tasks(jobs), lambda number: _search(jobs[number]))
-            _take_over([jobs[number] for number in elsewhere], list(elsewhere.values()))
-            return len(jobs)
+        executor = self._executor()
         if executor is None or len(jobs) <= CHUNK:
-            for job in jobs:
-                _search(job)
+            self._search_together(jobs)
             return len(jobs)
         chunks = [jobs[i : i + CHUNK] for i in range(0, len(jobs), CHUNK)]
         with starting_processes():
@@ -142,6 +137,16 @@ class Workers:
         for chunk, found in zip(chunks, results, strict=True):
             _take_over(chunk, found)
         return len(jobs)
+
+    def _search_together(self, jobs: Sequence[Job]) -> None:
+        """Search array mappings here, and in processes of our own if there are any."""
+        pool = self._forked_pool()
+        if pool is None or len(jobs) < 2:
+            for job in jobs:
+                _search(job)
+            return
+        elsewhere = pool.share(_tasks(jobs), lambda number: _search(jobs[number]))
+        _take_over([jobs[number] for number in elsewhere], list(elsewhere.values()))
 
     def search_in_order(self, jobs: Iterable[Job]) -> Generator[None]:
         """Search array mappings one after another, as far as the iterator is asked to go on.
@@ -154,8 +159,10 @@ class Workers:
         while (executor := self._executor()) is None:
             own = self._forked_pool() is not None
             most = max(1, min(2 * most, MOST_AHEAD * self.num_processes)) if own else 1
-            if not self.search(itertools.islice(jobs, most)):
+            if not (some := list(itertools.islice(jobs, most))):
                 return
+            self._num_asked += len(some)
+            self._search_together(some)
             yield
         yield from self._submit_ahead(jobs, executor)
 
