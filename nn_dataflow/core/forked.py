@@ -12,7 +12,7 @@ import gc
 import pickle
 import signal
 import warnings
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+ENDED = "a process of the search ended by itself, maybe for lack of memory"
 
 
 def start_method() -> str:
@@ -61,22 +63,19 @@ def forked(
     try:
         with starting_processes():
             for _ in range(min(num_processes, len(items))):
-                _start(children, function, items)
+                start_child(children, _serve, function, items)
         at_work = [child for child in children if _send_next(child, numbers)]
         for number in range(len(items)):
             while number not in found:
                 ready = wait(at_work)
                 for child in [child for child in at_work if child in ready]:
-                    done, result = _receive(child)
+                    done, result = received(child)
                     found[done] = result
                     if not _send_next(child, numbers):
                         at_work.remove(child)
             yield found.pop(number)
     finally:
-        for child, process in children.items():
-            process.terminate()
-            process.join()
-            child.close()
+        end_children(children)
 
 
 @contextmanager
@@ -109,70 +108,99 @@ def ignore_interrupts() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def _start(
-    children: dict[Connection, BaseProcess],
-    function: Callable[[Item], Result],
-    items: Sequence[Item],
+def start_child(
+    children: dict[Connection, BaseProcess], serve: Callable[..., None], *args: Any
 ) -> None:
+    """Fork a process that serves the other end of a pipe, and note it by this end.
+
+    It ends when `serve`, which gets its end of the pipe and the arguments, returns.
+    """
     from multiprocessing import get_context  # noqa: PLC0415 (slow to import)
 
     context = get_context("fork")
     ours, theirs = context.Pipe()
-    args = (theirs, [*children, ours], function, items)
-    process = context.Process(target=_serve, args=args, daemon=True)
+    target = (theirs, [*children, ours], serve, args)
+    process = context.Process(target=_run_child, args=target, daemon=True)
     process.start()
     theirs.close()
     children[ours] = process
 
 
-def _serve(
+def end_children(children: dict[Connection, BaseProcess]) -> None:
+    """End processes, whatever they are at, and forget them."""
+    for child, process in children.items():
+        process.terminate()
+        process.join()
+        child.close()
+    children.clear()
+
+
+def _run_child(
     parent: Connection,
     others: Sequence[Connection],
-    function: Callable[[Item], Result],
-    items: Sequence[Item],
+    serve: Callable[..., None],
+    args: Sequence[Any],
 ) -> None:
-    """Work on items by number until the other end is gone."""
     gc.freeze()  # to look through what both processes have would copy it all
     ignore_interrupts()
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     for connection in others:  # as long as one is open, nobody sees that the other end is gone
         connection.close()
-    while (number := _receive_next(parent)) is not None:
-        try:
-            answer: tuple[int, Any, Exception | None] = number, function(items[number]), None
-            sent = pickle.dumps(answer)
-        except Exception as error:  # noqa: BLE001 (raised by the process that asked)
-            sent = pickle.dumps((number, None, _portable(error)))
-        parent.send_bytes(sent)
+    with suppress(ConnectionError):  # nobody is left to be told
+        serve(parent, *args)
+
+
+def _serve(parent: Connection, function: Callable[[Item], Result], items: Sequence[Item]) -> None:
+    """Work on items by number until the other end is gone."""
+
+    def work(number: int) -> tuple[int, Result]:
+        return number, function(items[number])
+
+    while (number := asked(parent)) is not None:
+        parent.send_bytes(answer(work, number))
 
 
 def _send_next(child: Connection, numbers: Iterator[int]) -> bool:
     """Tell a process what to do next; say whether there is anything."""
     number = next(numbers, None)
     if number is not None:
-        child.send(number)
+        ask(child, pickle.dumps(number))
     return number is not None
 
 
-def _receive_next(parent: Connection) -> int | None:
-    """Number of the item to work on; none if the other end is gone."""
+def ask(child: Connection, question: bytes) -> None:
+    """Send something pickled to a process, which may have ended by itself."""
     try:
-        number: int = parent.recv()
+        child.send_bytes(question)
+    except ConnectionError:
+        raise RuntimeError(ENDED) from None
+
+
+def asked(parent: Connection) -> Any:
+    """What a process is asked, by its end of the pipe; None if the other end is gone."""
+    try:
+        return parent.recv()
     except EOFError:
         return None
-    return number
 
 
-def _receive(child: Connection) -> tuple[int, Any]:
+def answer(function: Callable[..., Any], *args: Any) -> bytes:
+    """What a function returns or raises, for `received`."""
     try:
-        number, result, error = pickle.loads(child.recv_bytes())  # noqa: S301 (of our own)
-    except EOFError:
-        raise RuntimeError(
-            "a process of the search ended by itself, maybe for lack of memory"
-        ) from None
+        return pickle.dumps((function(*args), None))
+    except Exception as error:  # noqa: BLE001 (raised by the process that asked)
+        return pickle.dumps((None, _portable(error)))
+
+
+def received(child: Connection) -> Any:
+    """What a process answers; raises what it raised, or that it ended by itself."""
+    try:
+        result, error = pickle.loads(child.recv_bytes())  # noqa: S301 (of our own)
+    except (EOFError, ConnectionError):
+        raise RuntimeError(ENDED) from None
     if error is not None:
         raise error
-    return number, result
+    return result
 
 
 def _portable(error: Exception) -> Exception:

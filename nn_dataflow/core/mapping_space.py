@@ -76,6 +76,28 @@ class Setting(NamedTuple):
         """Make the access model of an array mapping, or of several stacked ones."""
         return BlockingModel(nld, self.resource, self.options, bufshr, self.near_ifmaps)
 
+    def prices(self, nld: NestedLoopDesc, bufshr: BufShrScheme | None) -> PriceList:
+        """Make the costs of the loops of an array mapping."""
+        return PriceList(self.model(nld, bufshr), self.cost, self.limits)
+
+    def search(
+        self,
+        prices: PriceList,
+        tops: TopLoops,
+        hop_costs: tuple[float, ...],
+        effort: SearchEffort,
+    ) -> Points:
+        """Schemes of an array mapping that can be best for hop costs up to `hop_costs`."""
+        return frontier(
+            BlockingSpace(prices, tops),
+            hop_costs,
+            self.options.opt_goal,
+            self.options.ntops,
+            effort,
+            self.cost.noc_hop,
+            split_times=self.split_times,
+        )
+
 
 class MappingSpace:
     """Loop blocking of one array mapping, searched when asked for.
@@ -135,9 +157,7 @@ class MappingSpace:
     def prices(self) -> PriceList:
         """Costs of its loops, found when they are asked for first."""
         if self._known_prices is None:
-            setting = self.setting
-            model = setting.model(self.nld, self.bufshr)
-            self._known_prices = PriceList(model, setting.cost, setting.limits)
+            self._known_prices = self.setting.prices(self.nld, self.bufshr)
         return self._known_prices
 
     @property
@@ -172,17 +192,7 @@ class MappingSpace:
             self.num_reused += 1
         else:
             self.num_searched += 1
-            goal, num = self.setting.options.opt_goal, self.setting.options.ntops
-            share_cost = self.setting.cost.noc_hop
-            self._found[hop_costs] = frontier(
-                BlockingSpace(self.prices, self.tops),
-                hop_costs,
-                goal,
-                num,
-                effort,
-                share_cost,
-                split_times=self.setting.split_times,
-            )
+            self._found[hop_costs] = self.setting.search(self.prices, self.tops, hop_costs, effort)
         return self._found[hop_costs]
 
     def times(self, points: Points) -> Times:
@@ -191,8 +201,7 @@ class MappingSpace:
             return self.allowed.dram, self.allowed.node
         if id(points) in self._times:
             return self._times[id(points)]
-        found = self.model.evaluate(points.bl_ts, points.bl_ords, points.keep_filters)
-        return found.dram_time, found.node_time
+        return _times_of(points, self.model)
 
     def job(self, hop_costs: tuple[float, ...]) -> MappingJob:
         """What `points` would search, for another process."""
@@ -213,6 +222,12 @@ class MappingSpace:
         self._found[hop_costs] = found.points
         if found.times is not None:
             self._times[id(found.points)] = found.times
+
+
+def _times_of(points: Points, model: BlockingModel) -> Times:
+    """Cycles of the memory and inside the nodes of schemes."""
+    found = model.evaluate(points.bl_ts, points.bl_ords, points.keep_filters)
+    return found.dram_time, found.node_time
 
 
 class FoundSchemes(NamedTuple):
@@ -365,9 +380,7 @@ class MappingJob(NamedTuple):
     def run(self) -> FoundSchemes:
         """Search, and count the effort; find the times if they will be asked for."""
         effort = SearchEffort()
-        space = MappingSpace(self.nld, self.setting, self.bufshr)
-        if self.tops != FREE:
-            space = space.under(self.tops)
-        points = space.points(self.hop_costs, effort)
-        times = space.times(points) if self.setting.split_times else None
+        prices = self.setting.prices(self.nld, self.bufshr)
+        points = self.setting.search(prices, self.tops, self.hop_costs, effort)
+        times = _times_of(points, prices.model) if self.setting.split_times else None
         return FoundSchemes(points, times, effort)

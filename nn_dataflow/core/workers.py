@@ -2,9 +2,10 @@
 """Work that is done in several processes where that pays.
 
 Decides what leaves the process (docs/model/search.md section 6): searches of single array
-mappings, which depend on values only, so that the result is the same wherever they run. Few of
-them are done here; many go to an executor in chunks. Larger pieces of work, which need much and
-give little, go to processes that are forked for them.
+mappings, which depend on values only, so that the result is the same wherever they run. Where
+there is fork, processes of our own and this one take them one by one; else many go to an executor
+in chunks, and few are done here. Larger pieces of work, which need much and give little, go to
+processes that are forked for them.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from collections import deque
 from typing import TYPE_CHECKING, TypeVar
 
 from .forked import forked, ignore_interrupts, start_method, starting_processes
+from .forked_pool import ForkedPool
+from .mapping_space import Setting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
@@ -45,6 +48,10 @@ SMALL_CHUNK = 2
 # How many of the latter are under way for every process.
 AHEAD = 2
 
+# Searches done together, for every process of our own, where those behind may turn out not to be
+# needed.
+MOST_AHEAD = 8
+
 
 class Workers:
     """Where searches run; a context manager that ends the processes that it started.
@@ -52,7 +59,7 @@ class Workers:
     Parameters
     ----------
     num_processes
-        Processes to start where there is enough work.
+        Processes to use where there is enough work; with fork this one is among them.
     executor
         An executor to use for all searches of array mappings instead.
     """
@@ -61,6 +68,7 @@ class Workers:
         self.num_processes = num_processes
         self.executor = executor
         self._own: Executor | None = None
+        self._pool: ForkedPool | None = None
         self._num_asked = 0
         self._process = os.getpid()
 
@@ -68,6 +76,9 @@ class Workers:
         return self
 
     def __exit__(self, *_: object) -> None:
+        if self._pool is not None:
+            self._pool.close()
+            self._pool = None
         if self._own is not None:
             self._own.shutdown(cancel_futures=True)
             self._own = None
@@ -111,15 +122,14 @@ class Workers:
     def search(self, jobs: Iterable[Job]) -> int:
         """Search array mappings, given with hop costs and the effort that they count for.
 
-        So many of them as are a `CHUNK` go to a process together. Returns how many there were,
-        equal ones counted once.
+        With an executor, so many of them as are a `CHUNK` go to a process together. Returns how
+        many there were, equal ones counted once.
         """
         jobs = list({job[:2]: job for job in jobs}.values())
         self._num_asked += len(jobs)
         executor = self._executor()
         if executor is None or len(jobs) <= CHUNK:
-            for mapping, hop_costs, effort in jobs:
-                mapping.points(hop_costs, effort)
+            self._search_together(jobs)
             return len(jobs)
         chunks = [jobs[i : i + CHUNK] for i in range(0, len(jobs), CHUNK)]
         with starting_processes():
@@ -128,6 +138,16 @@ class Workers:
             _take_over(chunk, found)
         return len(jobs)
 
+    def _search_together(self, jobs: Sequence[Job]) -> None:
+        """Search array mappings here, and in processes of our own if there are any."""
+        pool = self._forked_pool()
+        if pool is None or len(jobs) < 2:
+            for job in jobs:
+                _search(job)
+            return
+        elsewhere = pool.share(_tasks(jobs), lambda number: _search(jobs[number]))
+        _take_over([jobs[number] for number in elsewhere], list(elsewhere.values()))
+
     def search_in_order(self, jobs: Iterable[Job]) -> Generator[None]:
         """Search array mappings one after another, as far as the iterator is asked to go on.
 
@@ -135,28 +155,31 @@ class Workers:
         are needed. All are different.
         """
         jobs = iter(jobs)
+        most = 1
+        while (executor := self._executor()) is None:
+            own = self._forked_pool() is not None
+            most = max(1, min(2 * most, MOST_AHEAD * self.num_processes)) if own else 1
+            if not (some := list(itertools.islice(jobs, most))):
+                return
+            self._num_asked += len(some)
+            self._search_together(some)
+            yield
+        yield from self._submit_ahead(jobs, executor)
+
+    def _submit_ahead(self, jobs: Iterator[Job], executor: Executor) -> Generator[None]:
+        """Search array mappings one after another, some of them under way in an executor."""
         ahead: deque[tuple[list[Job], Future[list[FoundSchemes]]]] = deque()
+        most = AHEAD * max(2, self.num_processes)
         try:
             while True:
-                executor = self._executor()
-                most = 0 if executor is None else AHEAD * max(2, self.num_processes)
-                while executor is not None and len(ahead) < most:
-                    chunk = list(itertools.islice(jobs, SMALL_CHUNK))
-                    if not chunk:
-                        break
+                while len(ahead) < most and (chunk := list(itertools.islice(jobs, SMALL_CHUNK))):
                     self._num_asked += len(chunk)
                     with starting_processes():
                         ahead.append((chunk, executor.submit(_run, _tasks(chunk))))
-                if ahead:
-                    _take_over(ahead[0][0], ahead[0][1].result())
-                    ahead.popleft()
-                else:
-                    job = next(jobs, None)
-                    if job is None:
-                        return
-                    self._num_asked += 1
-                    mapping, hop_costs, effort = job
-                    mapping.points(hop_costs, effort)
+                if not ahead:
+                    return
+                _take_over(ahead[0][0], ahead[0][1].result())
+                ahead.popleft()
                 yield
         except GeneratorExit:
             # Those under way are kept, so that what is known does not depend on the time they take.
@@ -164,13 +187,26 @@ class Workers:
                 _take_over(chunk, future.result())
             raise
 
+    def _forked_pool(self) -> ForkedPool | None:
+        """Processes of our own that are forked, if there are to be any."""
+        if not self._may_start or not self.may_fork:
+            return None
+        if self._pool is None:
+            self._pool = ForkedPool(_run_one, self.num_processes - 1, common=Setting)
+        return self._pool
+
+    @property
+    def _may_start(self) -> bool:
+        """Whether there is enough work for processes of our own, which no other starts."""
+        return os.getpid() == self._process and self._num_asked >= MIN_JOBS
+
     def _executor(self) -> Executor | None:
+        """What was given, or processes of our own that cannot be forked."""
         if os.getpid() != self._process:
             return None  # forked for a part of the work
-        few = self._own is None and self._num_asked < MIN_JOBS
-        if self.executor is not None or few or self.num_processes < 2:
+        if self.executor is not None:
             return self.executor
-        if self._own is None:
+        if self._own is None and self.num_processes > 1 and self._may_start and not self.may_fork:
             from concurrent.futures import ProcessPoolExecutor  # noqa: PLC0415 (slow to import)
             from multiprocessing import get_context  # noqa: PLC0415 (slow to import)
 
@@ -180,12 +216,21 @@ class Workers:
         return self._own
 
 
+def _search(job: Job) -> None:
+    mapping, hop_costs, effort = job
+    mapping.points(hop_costs, effort)
+
+
 def _tasks(jobs: Sequence[Job]) -> list[MappingJob]:
     return [mapping.job(hop_costs) for mapping, hop_costs, _ in jobs]
 
 
 def _run(tasks: Sequence[MappingJob]) -> list[FoundSchemes]:
-    return [task.run() for task in tasks]
+    return [_run_one(task) for task in tasks]
+
+
+def _run_one(task: MappingJob) -> FoundSchemes:
+    return task.run()
 
 
 def _take_over(jobs: Sequence[Job], found: Sequence[FoundSchemes]) -> None:

@@ -364,6 +364,7 @@ def test_processes_are_not_started_for_little_work():
     with workers.Workers(2) as own:
         own.search([])
         assert own._own is None
+        assert own._pool is None
 
 
 def test_effort_adds_up():

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What is done in several processes, and when."""
 
+import multiprocessing
 import os
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
@@ -33,6 +35,21 @@ class Mapping:
 
     def put(self, _, found):
         self.found = found.points
+
+
+class SlowMapping(Mapping):
+    """One that takes some time, so that all processes have some of several."""
+
+    def run(self):
+        time.sleep(0.01)
+        effort = SearchEffort()
+        effort.evaluated = 1
+        return FoundSchemes("elsewhere", None, effort)
+
+    def points(self, _, effort):
+        time.sleep(0.01)
+        effort.evaluated += 1
+        self.found = "here"
 
 
 def jobs_of(mappings):
@@ -113,6 +130,53 @@ class TestSearchInOrder:
         with ThreadPoolExecutor(2) as executor:
             assert list(Workers(2, executor).search_in_order(jobs_of(mappings))) == [None] * 4
         assert {own.found for own in mappings} == {"elsewhere"}
+
+    @needs_fork
+    def test_with_processes_of_our_own_more_and_more_are_done_together(self, monkeypatch):
+        """How many are known does not depend on the time that any takes."""
+        monkeypatch.setattr(workers, "MIN_JOBS", 0)
+        mappings = [Mapping() for _ in range(50)]
+        with Workers(2) as both, closing(both.search_in_order(jobs_of(mappings))) as searches:
+            known = []
+            for _ in range(5):
+                next(searches)
+                known.append(sum(own.found is not None for own in mappings))
+                assert all(own.found for own in mappings[: known[-1]])
+        assert known == [2, 6, 14, 30, 46]
+        assert sum(own.found is not None for own in mappings) == 46
+
+
+@needs_fork
+class TestSearch:
+    def test_processes_of_our_own_share_with_this_one(self, monkeypatch):
+        monkeypatch.setattr(workers, "MIN_JOBS", 8)
+        mappings = [SlowMapping() for _ in range(20)]
+        with Workers(2) as both:
+            assert both.search(jobs_of(mappings[:7])) == 7
+            assert not multiprocessing.active_children()
+            assert {own.found for own in mappings[:7]} == {"here"}
+            assert both.search(jobs_of(mappings[7:])) == 13
+            assert len(multiprocessing.active_children()) == 1
+        assert {own.found for own in mappings[7:]} == {"here", "elsewhere"}
+        assert not multiprocessing.active_children()
+
+    def test_effort_is_counted_wherever_it_was(self, monkeypatch):
+        monkeypatch.setattr(workers, "MIN_JOBS", 0)
+        jobs = [(SlowMapping(), (0.0,), SearchEffort()) for _ in range(9)]
+        with Workers(3) as several:
+            several.search([*jobs, *jobs])  # equal ones once
+        assert [effort.evaluated for _, _, effort in jobs] == [1] * 9
+
+    def test_without_fork_processes_get_chunks(self, monkeypatch):
+        monkeypatch.setattr(workers, "MIN_JOBS", 0)
+        monkeypatch.setattr(workers, "start_method", lambda: "spawn")
+        mappings = [Mapping() for _ in range(workers.CHUNK + 1)]
+        with Workers(2) as both:
+            both.search(jobs_of(mappings[1:]))
+            assert {own.found for own in mappings[1:]} == {"here"}
+            both.search(jobs_of(mappings))
+        assert {own.found for own in mappings} == {"elsewhere"}
+        assert not multiprocessing.active_children()
 
 
 @needs_fork

@@ -116,7 +116,7 @@ def test_the_gap_is_told_on_a_terminal():
 
 
 # While other processes work, and while they wait for work.
-BUSY = {"module": "workers", "name": "_run", "when": "True", "seconds": 0.3}
+BUSY = {"module": "workers", "name": "_run_one", "when": "True", "seconds": 0.3}
 IDLE = {
     "module": "pipeline_search",
     "name": "unbeaten",
@@ -128,7 +128,7 @@ IDLE = {
 def test_other_processes_end_quietly(moment):
     """They get the signal as well, in the middle of their work or when there is none."""
     few = "from nn_dataflow.core import workers; workers.MIN_JOBS = workers.CHUNK = 1"
-    few += "; workers.AHEAD = 0"  # not before something was found
+    few += "; workers.MOST_AHEAD = 0"  # not before something was found
     # What processes print is caught otherwise.
     status, out, err = interrupted(*WORDS, "-v", "-p", "2", more=few, **moment)
     assert status == 130
