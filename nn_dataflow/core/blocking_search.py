@@ -52,7 +52,9 @@ class Points(NamedTuple):
     """Schemes that can be best, by energy, time and candidate order; axis 0 is the scheme."""
 
     cost: Floats  # (n,) energy of the accesses, and of sharing buffers between nodes
-    time: Ints  # (n,) cycles
+    time: Ints  # (n,) cycles, the larger of the next two
+    dram: Ints  # (n,) cycles of the memory
+    node: Ints  # (n,) cycles inside the nodes
     fetch: Ints  # (n, 3) passes between memory and GBUF
     bl_ts: Ints  # (n, 3, 3)
     bl_ords: Ints  # (n, 2, 3)
@@ -63,6 +65,8 @@ class Points(NamedTuple):
 NO_POINTS = Points(
     cost=np.zeros(0),
     time=np.zeros(0, dtype=np.int64),
+    dram=np.zeros(0, dtype=np.int64),
+    node=np.zeros(0, dtype=np.int64),
     fetch=np.zeros((0, de.NUM), dtype=np.int64),
     bl_ts=np.zeros((0, 3, le.NUM), dtype=np.int64),
     bl_ords=np.zeros((0, 2, le.NUM), dtype=np.int64),
@@ -76,7 +80,9 @@ class _Found(NamedTuple):
 
     cost: float
     time: int
-    dram: int  # cycles of the memory where they count by themselves, else 0
+    dram: int  # cycles of the memory
+    node: int  # cycles inside the nodes
+    own_dram: int  # cycles of the memory where they count by themselves, else 0
     fetch: tuple[int, ...]
     key: int
     case: int
@@ -206,7 +212,7 @@ class _Archive:
         case_costs = case_costs + space.idle * space.case_times
         limit = found.cost + TIE * abs(found.cost)
         comparable = (space.case_times >= found.time) | (self.goal == "e")
-        comparable &= space.case_drams >= found.dram
+        comparable &= space.case_drams >= found.own_dram
         self.beaten += (case_costs > limit) & comparable
         rival = _Rival(found, limit, columns, least, cheaper, case_costs, comparable)
         self.rivals.append(rival)
@@ -238,7 +244,7 @@ class _Archive:
         effort.evaluated += num_fitting
         if not num_fitting:
             return fits.size
-        time, dram = space.times(box)
+        time, dram, node = space.times(box)
         total = self._total(space.costs, box, time)
         alive = fits.copy()
         beaten = np.zeros(alive.shape, dtype=np.int64)
@@ -246,7 +252,7 @@ class _Archive:
             self._mark(rival, case, box, total, time, dram, alive, beaten)
         while alive.any():
             place = self._pick(case, box, total, time, alive)
-            rival = self.add(self._found(case, box, place, total, time, dram))
+            rival = self.add(self._found(case, box, place, total, time, dram, node))
             alive[place] = False
             self._mark(rival, case, box, total, time, dram, alive, beaten)
         return fits.size
@@ -278,7 +284,7 @@ class _Archive:
         if not self.space.flat_time and self.goal != "e":
             worse &= time >= found.time
         if self.split_times:
-            worse &= dram >= found.dram
+            worse &= dram >= found.own_dram
         if self.goal == "d":
             worse |= time > found.time
         at = np.nonzero(alive & ~worse)
@@ -286,7 +292,7 @@ class _Archive:
             equal = (least[at] == total[at]) & (total[at] <= rival.limit)
             equal &= total[at] >= found.cost - TIE * abs(found.cost)
             later = (time[at] == found.time) & (self._key(case, box, at) > found.key)
-            worse[at] = equal & (later | (time[at] > found.time)) & (dram[at] >= found.dram)
+            worse[at] = equal & (later | (time[at] > found.time)) & (dram[at] >= found.own_dram)
         beaten += worse
         alive &= beaten < self.num
 
@@ -323,13 +329,24 @@ class _Archive:
         total: Floats,
         time: Ints,
         dram: Ints,
+        node: Ints,
     ) -> _Found:
         entry = tuple(int(entries[index]) for entries, index in zip(box, place, strict=True))
         fetch = [int(self.space.tables[lpe].fetch[entry[lpe], 0]) for lpe in LOOP_OF_CATEGORY]
         key = self._key(case, box, tuple(np.array([index]) for index in place))
         cost = float(total[place]) + self._sharing_cost(case, entry)
-        memory = int(dram[place]) if self.split_times else 0
-        return _Found(cost, int(time[place]), memory, tuple(fetch), int(key[0]), case, entry)
+        memory = int(dram[place])
+        return _Found(
+            cost,
+            int(time[place]),
+            memory,
+            int(node[place]),
+            memory if self.split_times else 0,
+            tuple(fetch),
+            int(key[0]),
+            case,
+            entry,
+        )
 
     def _sharing_cost(self, case: int, entry: tuple[int, ...]) -> float:
         """Energy of the words that move between nodes that share buffers."""
@@ -364,7 +381,7 @@ class _Archive:
         """Whether each scheme (axis 1) is at least as good as each (axis 0) whatever hops cost."""
         cost, time, dram, key = (
             np.array([getattr(one, name) for one in found])
-            for name in ("cost", "time", "dram", "key")
+            for name in ("cost", "time", "own_dram", "key")
         )
         fetch = np.array([one.fetch for one in found], dtype=np.int64).reshape(-1, de.NUM)
         saved = np.zeros((len(found), len(found)))
@@ -411,6 +428,8 @@ class _Archive:
         return Points(
             cost=np.array([f.cost for f in kept]) - self.space.idle * time,
             time=time,
+            dram=np.array([f.dram for f in kept], dtype=np.int64),
+            node=np.array([f.node for f in kept], dtype=np.int64),
             fetch=np.array([f.fetch for f in kept], dtype=np.int64).reshape(*shape, de.NUM),
             bl_ts=bl_ts,
             bl_ords=bl_ords,

@@ -143,20 +143,20 @@ class BlockingSpace:
         lpe = LOOP_OF_CATEGORY[dce]
         return self.stored[lpe][box[lpe]]
 
-    def times(self, box: Sequence[Ints]) -> tuple[Ints, Ints]:
-        """Cycles of the schemes of a box: in all, and of the memory."""
+    def times(self, box: Sequence[Ints]) -> tuple[Ints, Ints, Ints]:
+        """Cycles of the schemes of a box: in all, of the memory and inside the nodes."""
         shape = [len(entries) for entries in box]
         if self.flat_time:
             zero = np.broadcast_to(np.int64(0), shape)
-            return zero + self.proc_time, zero
+            return zero + self.proc_time, zero, zero + self.proc_time
         dram: Any = 0
         bus: Any = 0
         for lpe in LOOP_OF_CATEGORY:  # summed as the model does, to the last digit
             dram = dram + along(lpe, self.drams[lpe][box[lpe]])
             bus = np.maximum(bus, along(lpe, self.buses[lpe][box[lpe]]))
         cycles = np.broadcast_to(self.model.dram_cycles(dram), shape)
-        time = np.maximum(cycles, self.model.bus_cycles(bus))
-        return np.maximum(time, self.proc_time), cycles
+        node = np.maximum(self.model.bus_cycles(bus), self.proc_time)
+        return np.maximum(cycles, node), cycles, np.broadcast_to(node, shape)
 
 
 def along(lpe: int, column: NDArray[Any]) -> NDArray[Any]:

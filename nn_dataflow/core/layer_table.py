@@ -229,19 +229,19 @@ class LayerTable:
         mapping = space.under(number, self.tops)
         self.lower[rows] = np.inf
         points = mapping.points(self.bounds.step.hop_costs[number], space.effort)
-        timed = space.pool.timed(mapping, points)
+        numbered = space.pool.numbered(mapping, points)
         choices = space.searched(rows, mapping, points)
         found = Schedules(
             cost=choices.base,
             time=choices.time,
-            dram=timed.dram[choices.point],
-            node=timed.node[choices.point],
+            dram=points.dram[choices.point],
+            node=points.node[choices.point],
             scale=choices.scale,
             row=choices.row,
-            scheme=timed.scheme[choices.point],
-            bat=timed.groups.bat[choices.point],
-            ifm=timed.groups.ifm[choices.point],
-            ofm=timed.groups.ofm[choices.point],
+            scheme=numbered.scheme[choices.point],
+            bat=numbered.groups.bat[choices.point],
+            ifm=numbered.groups.ifm[choices.point],
+            ofm=numbered.groups.ofm[choices.point],
             value=np.zeros_like(choices.row),
         )
         metric = self.bounds.metric(self.bounds.from_best(found), found.time, found.dram)

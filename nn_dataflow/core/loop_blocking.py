@@ -8,7 +8,7 @@ and by time (docs/model/loop_blocking.md section 8).
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -78,24 +78,9 @@ def allowed_schemes(points: Points, tops: TopLoops) -> NDArray[np.bool_]:
     return tops.allow(points.bl_ts[:, 0], points.bl_ords[:, 0])
 
 
-class Solved(NamedTuple):
-    """Schemes of the analytical solver; the first axis of all arrays is the scheme."""
-
-    points: Points
-    dram: NDArray[np.int64]  # (n,) cycles of the memory
-    node: NDArray[np.int64]  # (n,) cycles inside the nodes
-
-    def at(self, rows: Any) -> Solved:
-        """Select some rows."""
-        return Solved(take(self.points, rows), self.dram[rows], self.node[rows])
-
-
-NONE_SOLVED = Solved(NO_POINTS, NO_POINTS.time, NO_POINTS.time)
-
-
 def solved_points(
     model: BlockingModel, cost: Cost, options: Option, limits: LayerLimits = NO_LIMITS
-) -> list[Solved]:
+) -> list[Points]:
     """The schemes of the analytical solver that fit, in its order, for several array mappings.
 
     Parameters
@@ -110,13 +95,15 @@ def solved_points(
     # Whether filters that could stay on chip do is not for the solver to say: both are tried.
     num = np.size(model.nld.loopcnt[0])
     keeps = (True, False) if model.may_pin else (True,)
-    desc, found = [NO_POINTS.scheme], [NONE_SOLVED]
+    desc, found = [NO_POINTS.scheme], [NO_POINTS]
     for number, solved in enumerate(solve_gbuf_reside(model.nld, model.resource, options)):
         for keep in keeps:
             evaluation = model.evaluate(solved.bl_ts, solved.bl_ords, keep)
             points = Points(
                 cost=evaluation.access_cost(cost),
                 time=evaluation.time,
+                dram=evaluation.dram_time,
+                node=evaluation.node_time,
                 fetch=evaluation.fetch[:, 0],
                 bl_ts=solved.bl_ts,
                 bl_ords=solved.bl_ords,
@@ -126,16 +113,12 @@ def solved_points(
             useful = solved.fits & evaluation.valid & (keep | ~evaluation.pinned)
             useful &= limits.allow(solved.bl_ts, solved.bl_ords, evaluation.stored)
             desc.append(np.flatnonzero(useful))
-            found.append(Solved(points, evaluation.dram_time, evaluation.node_time).at(useful))
+            found.append(take(points, useful))
     desc_of = np.concatenate(desc)
     order = np.argsort(desc_of, kind="stable")
-    every = Solved(
-        join([own.points for own in found]),
-        np.concatenate([own.dram for own in found]),
-        np.concatenate([own.node for own in found]),
-    ).at(order)
+    every = take(join(found), order)
     bounds = np.searchsorted(desc_of[order], np.arange(num + 1)).tolist()
-    return [every.at(slice(*ends)) for ends in itertools.pairwise(bounds)]
+    return [take(every, slice(*ends)) for ends in itertools.pairwise(bounds)]
 
 
 def gen_loopblocking(
@@ -170,7 +153,7 @@ def gen_loopblocking(
     if solved:
         stacked = BlockingModel(stack([nested_loop_desc]), resource, options, bufshr)
         (own,) = solved_points(stacked, cost, options)
-        points = own.at(allowed_schemes(own.points, tops)).points
+        points = take(own, allowed_schemes(own, tops))
     else:
         space = BlockingSpace(PriceList(model, cost), tops)
         no_hops = (0.0,) * de.NUM

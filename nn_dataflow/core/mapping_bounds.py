@@ -65,7 +65,7 @@ class MappingBounds:
         self.loop_counts: Ints = np.array(counts, dtype=np.int64).reshape(-1, le.NUM)
         self._op_cost = np.array([mapping.op_cost for mapping in mappings])
         self._is_solved = np.array([mapping.solved for mapping in mappings], dtype=bool)
-        solved = [own.solutions.points for own in mappings if own.solutions is not None]
+        solved = [own.solutions for own in mappings if own.solutions is not None]
         self._solutions = join([NO_POINTS, *solved])
         sizes = [len(points.time) for points in solved]
         self._solution_of = np.flatnonzero(self._is_solved).repeat(sizes)

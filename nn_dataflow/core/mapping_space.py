@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from .buf_shr_scheme import BufShrScheme
     from .cost import Cost
     from .layer_limits import LayerLimits
-    from .loop_blocking import Solved
     from .loop_blocking_space import TopLoops
     from .nested_loop_desc import NestedLoopDesc
     from .option import Option
@@ -44,7 +43,6 @@ if TYPE_CHECKING:
     from .segment_times import GroupCounts
 
     Ints = NDArray[np.int64]
-    Times = tuple[Ints, Ints]
 
 
 class Setting(NamedTuple):
@@ -118,7 +116,6 @@ class MappingSpace:
     __slots__ = (
         "_found",
         "_known_prices",
-        "_times",
         "allowed",
         "bufshr",
         "min_fetch",
@@ -136,7 +133,7 @@ class MappingSpace:
         nld: NestedLoopDesc,
         setting: Setting,
         bufshr: BufShrScheme | None = None,
-        solutions: Solved | None = None,
+        solutions: Points | None = None,
     ) -> None:
         self.nld = nld
         self.bufshr = bufshr
@@ -176,32 +173,23 @@ class MappingSpace:
     def _require(self, tops: TopLoops) -> None:
         self.tops = tops
         self._found: dict[tuple[float, ...], Points] = {}
-        self._times: dict[int, Times] = {}  # of points found elsewhere, by their identity
         self.num_reused = 0
         self.num_searched = 0
         if self.solutions is not None:
             self.allowed = self.solutions
             if tops != FREE:
-                self.allowed = self.solutions.at(allowed_schemes(self.solutions.points, tops))
+                self.allowed = take(self.solutions, allowed_schemes(self.solutions, tops))
 
     def points(self, hop_costs: tuple[float, ...], effort: SearchEffort) -> Points:
         """Schemes that can be best for hop costs up to `hop_costs`, searched at most once."""
         if self.solved:
-            return self.allowed.points
+            return self.allowed
         if hop_costs in self._found:
             self.num_reused += 1
         else:
             self.num_searched += 1
             self._found[hop_costs] = self.setting.search(self.prices, self.tops, hop_costs, effort)
         return self._found[hop_costs]
-
-    def times(self, points: Points) -> Times:
-        """Cycles of the memory and inside the nodes of the schemes that were found."""
-        if self.solved:
-            return self.allowed.dram, self.allowed.node
-        if id(points) in self._times:
-            return self._times[id(points)]
-        return _times_of(points, self.model)
 
     def job(self, hop_costs: tuple[float, ...]) -> MappingJob:
         """What `points` would search, for another process."""
@@ -220,14 +208,6 @@ class MappingSpace:
         """Take over schemes that another process found."""
         self.num_searched += 1
         self._found[hop_costs] = found.points
-        if found.times is not None:
-            self._times[id(found.points)] = found.times
-
-
-def _times_of(points: Points, model: BlockingModel) -> Times:
-    """Cycles of the memory and inside the nodes of schemes."""
-    found = model.evaluate(points.bl_ts, points.bl_ords, points.keep_filters)
-    return found.dram_time, found.node_time
 
 
 class FoundSchemes(NamedTuple):
@@ -237,14 +217,11 @@ class FoundSchemes(NamedTuple):
     ----------
     points
         The schemes.
-    times
-        Cycles of the memory and inside the nodes, (n,) each, for layers in segments.
     effort
         What was looked at.
     """
 
     points: Points
-    times: Times | None
     effort: SearchEffort
 
 
@@ -258,7 +235,7 @@ class MappingKind(NamedTuple):
 
 def make_mappings(kinds: Sequence[MappingKind], setting: Setting) -> list[MappingSpace]:
     """Make the spaces of array mappings; the analytical solver looks at many at once."""
-    solutions: list[Solved | None] = [None] * len(kinds)
+    solutions: list[Points | None] = [None] * len(kinds)
     alike: dict[object, list[int]] = {}  # those that differ in nothing but numbers of a pass
     for number, kind in enumerate(kinds):
         if solves(kind.nld, setting.options):
@@ -276,12 +253,10 @@ def make_mappings(kinds: Sequence[MappingKind], setting: Setting) -> list[Mappin
     ]
 
 
-class TimedPoints(NamedTuple):
-    """Times of schemes, for layers in a segment; axis 0 of the arrays is the scheme."""
+class NumberedPoints(NamedTuple):
+    """Schemes of a layer in a segment, by number; axis 0 of the arrays is the scheme."""
 
     points: Points
-    dram: Ints  # (n,) cycles of the memory
-    node: Ints  # (n,) cycles inside the nodes
     groups: GroupCounts  # (n,) each
     scheme: Ints  # (n,) number among all schemes of the pool
 
@@ -302,7 +277,7 @@ class MappingPool:
         self._mappings: dict[object, MappingSpace] = {}
         self._under: dict[tuple[MappingSpace, TopLoops], MappingSpace] = {}
         self._bounds: dict[tuple[MappingSpace, ...], MappingBounds] = {}
-        self._timed: dict[int, TimedPoints] = {}
+        self._numbered: dict[int, NumberedPoints] = {}
         self._numbers: dict[object, int] = {}
         self.schemes: list[Points] = []
 
@@ -342,21 +317,18 @@ class MappingPool:
             self._bounds[key] = MappingBounds(mappings)
         return self._bounds[key]
 
-    def timed(self, mapping: MappingSpace, points: Points) -> TimedPoints:
-        """Times of schemes that `mapping` has found, which are kept as long as it is."""
+    def numbered(self, mapping: MappingSpace, points: Points) -> NumberedPoints:
+        """Groups and numbers of schemes that `mapping` has found, kept as long as it is."""
         key = id(points)
-        if key not in self._timed:
-            dram, node = mapping.times(points)
-            self._timed[key] = TimedPoints(
+        if key not in self._numbered:
+            self._numbered[key] = NumberedPoints(
                 points=points,
-                dram=dram,
-                node=node,
                 groups=group_counts(
                     points.bl_ts[:, 0], points.bl_ords[:, 0], np.array(mapping.nld.loopcnt)
                 ),
                 scheme=np.array([self._number(points, n) for n in range(len(points.time))], int),
             )
-        return self._timed[key]
+        return self._numbered[key]
 
     def _number(self, points: Points, index: int) -> int:
         """Number of a scheme, the same for equal factors, orders and treatment of filters."""
@@ -378,9 +350,8 @@ class MappingJob(NamedTuple):
     hop_costs: tuple[float, ...]
 
     def run(self) -> FoundSchemes:
-        """Search, and count the effort; find the times if they will be asked for."""
+        """Search, and count the effort."""
         effort = SearchEffort()
         prices = self.setting.prices(self.nld, self.bufshr)
         points = self.setting.search(prices, self.tops, self.hop_costs, effort)
-        times = _times_of(points, prices.model) if self.setting.split_times else None
-        return FoundSchemes(points, times, effort)
+        return FoundSchemes(points, effort)

@@ -274,10 +274,18 @@ def test_block_size_does_not_matter(case, hops, goal, num):
 @given(searches(), st.sampled_from(GOALS), st.integers(1, 3))
 @settings(max_examples=30, deadline=None)
 def test_bounds_are_admissible(case, goal, num):
-    """No scheme kept is below the bounds of the space."""
+    """No scheme kept is below the bounds of the space; its cycles are those of the model."""
     nld, resource, options, cost, tops = case
-    space = BlockingSpace(PriceList(BlockingModel(nld, resource, options), cost), tops)
+    model = BlockingModel(nld, resource, options)
+    space = BlockingSpace(PriceList(model, cost), tops)
     points = frontier(space, NO_HOPS, goal, num, SearchEffort())
+    evaluation = model.evaluate(points.bl_ts, points.bl_ords, points.keep_filters)
+    for own, wanted in zip(
+        (points.time, points.dram, points.node),
+        (evaluation.time, evaluation.dram_time, evaluation.node_time),
+        strict=True,
+    ):
+        assert own.tolist() == wanted.tolist()
     assert (points.cost >= space.bound * (1 - 1e-9)).all()
     assert (points.time >= space.min_time).all()
 

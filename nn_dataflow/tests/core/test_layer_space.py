@@ -297,13 +297,11 @@ def test_searches_for_other_processes(option):
         own = mapping.points(hop_costs, effort)
         assert all(np.array_equal(*both) for both in zip(found.points, own, strict=True))
         assert found.effort.evaluated == effort.evaluated
-        assert (found.times is None) == (not setting.split_times)
-        if found.times is not None:
-            assert all(map(np.array_equal, found.times, mapping.times(own)))
-            mapping.put(hop_costs, found)
-            assert mapping.points(hop_costs, effort) is found.points
-            assert mapping.times(found.points) is found.times
+        mapping.put(hop_costs, found)
+        assert mapping.points(hop_costs, effort) is found.points
         evaluation = mapping.model.evaluate(own.bl_ts, own.bl_ords, own.keep_filters)
+        assert own.dram.tolist() == evaluation.dram_time.tolist()
+        assert own.node.tolist() == evaluation.node_time.tolist()
         more = own.cost - evaluation.access_cost(USUAL)
         assert (more >= -1e-9 * own.cost).all()
         moved += more.sum()

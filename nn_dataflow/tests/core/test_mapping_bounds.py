@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nn_dataflow.core.blocking_space import BlockingSpace
+from nn_dataflow.core.columns import take
 from nn_dataflow.core.cost import Cost
 from nn_dataflow.core.layer import ConvLayer
 from nn_dataflow.core.layer_limits import LayerLimits
@@ -69,7 +70,7 @@ def bounds_of_each(mappings, tops):
     """Energy, time and number of schemes of each array mapping."""
     for mapping in mappings:
         if mapping.solved:
-            points = mapping.solutions.at(allowed_schemes(mapping.solutions.points, tops)).points
+            points = take(mapping.solutions, allowed_schemes(mapping.solutions, tops))
             least = float(points.cost.min(initial=np.inf)), int(points.time.min(initial=NEVER))
             yield least[0] + mapping.op_cost, least[1], len(points.time)
         else:

@@ -166,7 +166,7 @@ def all_metrics(layer, tops):
         points = mapping.points(layer.step.hop_costs[number], space.effort)
         rows = np.flatnonzero(space.row_mapping == number)
         choices = space.searched(rows, mapping, points)
-        dram = space.pool.timed(mapping, points).dram[choices.point]
+        dram = points.dram[choices.point]
         found.append(bounds.metric(bounds.from_best(choices), choices.time, dram))
     return np.concatenate(found)
 
@@ -390,5 +390,5 @@ def test_groups_are_those_of_full_blocks():
         mapping = MappingSpace(nld, Setting(roomy_machine(), ENERGY, options))
         factors = np.array([[(1, 1, 3), (1, 1, 1), (1, 1, 2)]])
         points = take(mapping.points((0.0, 0.0, 0.0), SearchEffort()), slice(0, 1))
-        timed = MappingPool().timed(mapping, points._replace(bl_ts=factors))
-        assert timed.groups.bat.tolist() == [groups]
+        numbered = MappingPool().numbered(mapping, points._replace(bl_ts=factors))
+        assert numbered.groups.bat.tolist() == [groups]

@@ -28,7 +28,7 @@ class Mapping:
         return self
 
     def run(self):
-        return FoundSchemes("elsewhere", None, SearchEffort())
+        return FoundSchemes("elsewhere", SearchEffort())
 
     def points(self, *_):
         self.found = self.found or "here"
@@ -44,7 +44,7 @@ class SlowMapping(Mapping):
         time.sleep(0.01)
         effort = SearchEffort()
         effort.evaluated = 1
-        return FoundSchemes("elsewhere", None, effort)
+        return FoundSchemes("elsewhere", effort)
 
     def points(self, _, effort):
         time.sleep(0.01)
