@@ -13,6 +13,7 @@ import copyreg
 import io
 import os
 import pickle
+from contextlib import contextmanager
 from types import NoneType
 from typing import TYPE_CHECKING, Any
 
@@ -53,17 +54,33 @@ class ForkedPool:
         self._known: dict[int, tuple[Any, bytes]] = {}
         self._reducers = {**copyreg.dispatch_table, common: self._reduce_common}
         self._children: dict[Connection, BaseProcess] = {}
+        self._at_work: list[Connection] = []
         self._pipe: tuple[int, ...] = ()
+        self._under_way: Sequence[Any] = ()
 
-    def share(self, items: Sequence[Any], do_here: Callable[[int], None]) -> dict[int, Any]:
-        """Do all of some pieces of work, here and in the other processes.
+    def begin(self, items: Sequence[Any]) -> None:
+        """Let the other processes do some pieces of work, until `finish` is asked for the rest.
+
+        Raises
+        ------
+        RuntimeError
+            As `finish` does.
+        """
+        if self._under_way:
+            self.close()  # an exception came between
+        with self._closing_on_error():
+            if not self._children:
+                self._start()
+            self._under_way = items
+            self._ask(items[:TOGETHER])
+
+    def finish(self, do_here: Callable[[int], None]) -> dict[int, Any]:
+        """Do what is left of the work that was begun, here and in the other processes.
 
         Parameters
         ----------
-        items
-            What to do.
         do_here
-            Does, in this process, the one of a number.
+            Does, in this process, the piece of a number.
 
         Returns
         -------
@@ -76,16 +93,23 @@ class ForkedPool:
             If a process ends by itself, as one does that the system ends for lack of memory. The
             others are ended then, as after all exceptions, which may leave work behind.
         """
+        items = self._under_way
         found: dict[int, Any] = {}
-        try:
-            if not self._children:
-                self._start()
+        with self._closing_on_error():
             for first in range(0, len(items), TOGETHER):
-                found.update(self._share(first, items[first : first + TOGETHER], do_here))
+                if first:
+                    self._ask(items[first : first + TOGETHER])
+                found.update(self._taken_together(first, do_here))
+        self._under_way = ()
+        return found
+
+    @contextmanager
+    def _closing_on_error(self) -> Iterator[None]:
+        try:
+            yield
         except BaseException:
             self.close()
             raise
-        return found
 
     def close(self) -> None:
         """End the processes, whatever they are at."""
@@ -93,6 +117,7 @@ class ForkedPool:
         for end in self._pipe:
             os.close(end)
         self._pipe = ()
+        self._under_way = ()
 
     def _pickled(self, item: Any) -> bytes:
         file = io.BytesIO()
@@ -113,21 +138,24 @@ class ForkedPool:
             for _ in range(self._num_processes):
                 start_child(self._children, _serve, self._function, self._pipe[0])
 
-    def _share(
-        self, first: int, items: Sequence[Any], do_here: Callable[[int], None]
-    ) -> Iterator[tuple[int, Any]]:
-        """Do so many pieces of work as are shared at once, numbered from `first`."""
-        numbers, wanted = self._pipe
+    def _ask(self, items: Sequence[Any]) -> None:
+        """Give so many pieces of work as are shared at once to the other processes."""
         # Each by itself, for most processes need only some.
         question = pickle.dumps([self._pickled(item) for item in items])
         # First, for who finds none waits until it is asked again.
-        os.write(wanted, b"".join(n.to_bytes(NUMBER_BYTES, "little") for n in range(len(items))))
-        at_work = list(self._children)[: len(items) - 1]
-        for child in at_work:
+        numbers = b"".join(n.to_bytes(NUMBER_BYTES, "little") for n in range(len(items)))
+        os.write(self._pipe[1], numbers)
+        self._at_work = list(self._children)[: len(items)]
+        for child in self._at_work:
             ask(child, question)
-        for number in _taken(numbers):
+
+    def _taken_together(
+        self, first: int, do_here: Callable[[int], None]
+    ) -> Iterator[tuple[int, Any]]:
+        """Do what is left of pieces of work that were given, numbered from `first`."""
+        for number in _taken(self._pipe[0]):
             do_here(first + number)
-        for child in at_work:
+        for child in self._at_work:
             yield from ((first + number, result) for number, result in received(child))
 
 

@@ -7,6 +7,7 @@ still be part of one of the best schedules (docs/model/search.md section 6.2).
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,17 +22,21 @@ if TYPE_CHECKING:
     from .search_limit import SearchLimit
     from .segment_builder import Placed
     from .segment_space import SegmentSpace
-    from .workers import Workers
+    from .workers import Job, Workers
 
     Ints = NDArray[np.int64]
     Floats = NDArray[np.floating[Any]]
     Bools = NDArray[np.bool_]
+    Combination = tuple[SegmentSpace, int]
 
 # Combinations of constraints that are looked at together.
-MAX_TOGETHER = 32
+MAX_TOGETHER = 16
+
+# Groups of them that are looked at before what the rest of the network costs is found again.
+ROUNDS_APART = 16
 
 # Searches of array mappings in segments, at most; combinations that need more are given up.
-MAX_SEARCHED = 1 << 14
+MAX_SEARCHED = 1 << 15
 
 # Combinations of a segment on the likely path that are as good as its best one, at most.
 MAX_EQUAL = 16
@@ -77,6 +82,7 @@ class SegmentPaths:
         for space in self.spaces:
             space.bounds.set_weight(self.weight)
         self.num_searched = 0
+        self._known_within: dict[int, tuple[LowerBounds, Ints]] = {}
         self._by_end = sorted(range(len(edges)), key=lambda n: edges[n].end)
         self._by_begin = sorted(range(len(edges)), key=lambda n: -edges[n].begin)
         self.rest: list[LowerBounds] = []
@@ -152,17 +158,25 @@ class SegmentPaths:
             position = edge.begin
         return path if position == 0 else []
 
-    def _refined(self, combinations: Sequence[tuple[SegmentSpace, int]]) -> bool:
+    def _refined(self, combinations: Sequence[Combination]) -> bool:
         """Look closer at combinations; say whether there was anything to look at.
 
         What they can do without a search comes first; then they search together.
         """
-        changed = [space.bounds.refine(number) for space, number in combinations]
-        if any(changed):
+        if self._looked_at(combinations):
             return True
-        jobs = [job for space, number in combinations for job in space.bounds.wanted(number)]
+        jobs = self._wanted(combinations)
         self.num_searched += self.workers.search(jobs)
         return bool(jobs)
+
+    def _looked_at(self, combinations: Sequence[Combination]) -> bool:
+        """Look closer at combinations without a search; say whether there was anything new."""
+        changed = [space.bounds.refine(number) for space, number in combinations]
+        return any(changed)
+
+    def _wanted(self, combinations: Sequence[Combination]) -> list[Job]:
+        """Searches that combinations need before there is more to look at."""
+        return [job for space, number in combinations for job in space.bounds.wanted(number)]
 
     def least_keys(self) -> tuple[float, float]:
         """Lower bounds on the ranking keys of all schedules."""
@@ -173,34 +187,59 @@ class SegmentPaths:
     def alive(self) -> list[Ints]:
         """Combinations of every segment that may be within the limit."""
         self._reach(self._edge_bounds())
+        self._known_within.clear()
+        return self._within()
+
+    def _within(self) -> list[Ints]:
+        """Combinations as `alive`, with what the rest of the network was last found to cost."""
         kept = []
-        for edge, rest in zip(self.edges, self.rest, strict=True):
+        for number, (edge, rest) in enumerate(zip(self.edges, self.rest, strict=True)):
             lower = edge.space.bounds.lower()
-            whole = LowerBounds(*(own + other for own, other in zip(lower, rest, strict=True)))
-            within = np.isfinite(whole.cost) & self.limit.within(whole, self.weight)
-            kept.append(np.flatnonzero(within))
+            if number not in self._known_within or self._known_within[number][0] is not lower:
+                whole = LowerBounds(*(own + other for own, other in zip(lower, rest, strict=True)))
+                within = np.isfinite(whole.cost) & self.limit.within(whole, self.weight)
+                self._known_within[number] = lower, np.flatnonzero(within)
+            kept.append(self._known_within[number][1])
         return kept
 
     def settled(self) -> list[Ints]:
         """Combinations within the limit, looked at until their bounds are those of schedules.
 
-        Those of the best bounds come first. Beyond a number of searches, the others are given up.
+        Those of the best bounds come first. While some are searched, the next ones are looked at.
+        Beyond a number of searches, the others are given up.
         """
         settled = [np.zeros(len(space.bounds.lower().cost), dtype=bool) for space in self.spaces]
-        while True:
-            alive = self.alive()
+        under_way: list[tuple[int, int]] = []
+        jobs: list[Job] = []
+        finish = self.workers.begin(jobs).finish
+        for round_ in itertools.count():
+            alive = self._within() if round_ % ROUNDS_APART else self.alive()
+            busy = [known.copy() for known in settled]
+            for space, number in under_way:
+                busy[space][number] = True
             whole = [
                 np.where(known, np.inf, values)
-                for known, values in zip(settled, self._whole(alive), strict=True)
+                for known, values in zip(busy, self._whole(alive), strict=True)
             ]
             best = self._best(whole, MAX_TOGETHER)
-            if not best:
-                return alive
-            if self.num_searched > MAX_SEARCHED:
+            combinations = [(self.spaces[space], number) for space, number in best]
+            if best and self.num_searched <= MAX_SEARCHED:
+                if self._looked_at(combinations):
+                    continue
+                jobs = self._wanted(combinations)
+                if not jobs:
+                    for space, number in best:
+                        settled[space][number] = True
+                    continue
+            finish()
+            if best and self.num_searched > MAX_SEARCHED:
                 return self._only(alive, settled)
-            if not self._refined([(self.spaces[space], number) for space, number in best]):
-                for space, number in best:
-                    settled[space][number] = True
+            if not best and not under_way:
+                break
+            begun = self.workers.begin(job for job in jobs if not job[0].knows(job[1]))
+            self.num_searched += begun.num
+            under_way, finish, jobs = best if begun.num else [], begun.finish, []
+        return self.alive()
 
     def best(self, alive: Sequence[Ints], most: int) -> list[Ints]:
         """Of some combinations per segment those `most` of the best bounds of whole schedules."""

@@ -14,7 +14,8 @@ import itertools
 import os
 import time
 from collections import deque
-from typing import TYPE_CHECKING, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from .forked import forked, ignore_interrupts, start_method, starting_processes
 from .forked_pool import ForkedPool
@@ -125,28 +126,34 @@ class Workers:
         With an executor, so many of them as are a `CHUNK` go to a process together. Returns how
         many there were, equal ones counted once.
         """
+        begun = self.begin(jobs)
+        begun.finish()
+        return begun.num
+
+    def begin(self, jobs: Iterable[Job]) -> Begun:
+        """Begin to search array mappings in other processes, as `search` does.
+
+        Nothing is known of them before they are finished, which no other searches may come before.
+        """
         jobs = list({job[:2]: job for job in jobs}.values())
         self._num_asked += len(jobs)
         executor = self._executor()
         if executor is None or len(jobs) <= CHUNK:
-            self._search_together(jobs)
-            return len(jobs)
-        chunks = [jobs[i : i + CHUNK] for i in range(0, len(jobs), CHUNK)]
-        with starting_processes():
-            results = executor.map(_run, map(_tasks, chunks))
-        for chunk, found in zip(chunks, results, strict=True):
-            _take_over(chunk, found)
-        return len(jobs)
+            return Begun(len(jobs), self._begin_together(jobs))
+        return Begun(len(jobs), _begin_in(executor, jobs))
 
-    def _search_together(self, jobs: Sequence[Job]) -> None:
-        """Search array mappings here, and in processes of our own if there are any."""
+    def _begin_together(self, jobs: Sequence[Job]) -> Callable[[], None]:
+        """Begin to search array mappings here, and in processes of our own if there are any."""
         pool = self._forked_pool()
         if pool is None or len(jobs) < 2:
-            for job in jobs:
-                _search(job)
-            return
-        elsewhere = pool.share(_tasks(jobs), lambda number: _search(jobs[number]))
-        _take_over([jobs[number] for number in elsewhere], list(elsewhere.values()))
+            return partial(_search_here, jobs)
+        pool.begin(_tasks(jobs))
+
+        def finish() -> None:
+            elsewhere = pool.finish(lambda number: _search_here([jobs[number]]))
+            _take_over([jobs[number] for number in elsewhere], list(elsewhere.values()))
+
+        return finish
 
     def search_in_order(self, jobs: Iterable[Job]) -> Generator[None]:
         """Search array mappings one after another, as far as the iterator is asked to go on.
@@ -162,7 +169,7 @@ class Workers:
             if not (some := list(itertools.islice(jobs, most))):
                 return
             self._num_asked += len(some)
-            self._search_together(some)
+            self._begin_together(some)()
             yield
         yield from self._submit_ahead(jobs, executor)
 
@@ -216,9 +223,29 @@ class Workers:
         return self._own
 
 
-def _search(job: Job) -> None:
-    mapping, hop_costs, effort = job
-    mapping.points(hop_costs, effort)
+class Begun(NamedTuple):
+    """Searches under way: how many there are, and what waits for them or does them here."""
+
+    num: int
+    finish: Callable[[], None]
+
+
+def _search_here(jobs: Sequence[Job]) -> None:
+    for mapping, hop_costs, effort in jobs:
+        mapping.points(hop_costs, effort)
+
+
+def _begin_in(executor: Executor, jobs: Sequence[Job]) -> Callable[[], None]:
+    """Begin to search array mappings in an executor."""
+    chunks = [jobs[i : i + CHUNK] for i in range(0, len(jobs), CHUNK)]
+    with starting_processes():
+        results = executor.map(_run, map(_tasks, chunks))
+
+    def finish() -> None:
+        for chunk, found in zip(chunks, results, strict=True):
+            _take_over(chunk, found)
+
+    return finish
 
 
 def _tasks(jobs: Sequence[Job]) -> list[MappingJob]:
