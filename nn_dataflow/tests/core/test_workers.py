@@ -193,3 +193,39 @@ def test_a_forked_process_starts_none_of_its_own(monkeypatch):
     with Workers(2) as both:
         both.search(jobs_of([Mapping() for _ in range(workers.CHUNK + 1)]))
         assert list(both.each(work, range(3))) == [{"here"}] * 3
+
+
+class TestBegin:
+    """Searches that are finished later."""
+
+    @pytest.mark.parametrize("num", [0, 1, 9])
+    @pytest.mark.parametrize("kind", ["alone", "forked", "executor"])
+    def test_nothing_is_known_before_they_are_finished(self, kind, num, monkeypatch):
+        monkeypatch.setattr(workers, "MIN_JOBS", 0)
+        monkeypatch.setattr(workers, "CHUNK", 2)
+        mappings = [SlowMapping() for _ in range(num)]
+        with ThreadPoolExecutor(2) as executor:
+            given = {
+                "alone": {},
+                "forked": {"num_processes": 2},
+                "executor": {"executor": executor},
+            }
+            with Workers(**given[kind]) as several:
+                jobs = jobs_of(mappings)
+                begun = several.begin([*jobs, *jobs])
+                time.sleep(0.1)
+                assert begun.num == num
+                assert {mapping.found for mapping in mappings} <= {None}
+                begun.finish()
+                assert all(mapping.found for mapping in mappings)
+                assert [effort.evaluated for _, _, effort in jobs] == [1] * num
+
+    @needs_fork
+    def test_other_processes_do_them_meanwhile(self, monkeypatch):
+        monkeypatch.setattr(workers, "MIN_JOBS", 0)
+        mappings = [SlowMapping() for _ in range(9)]
+        with Workers(2) as several:
+            begun = several.begin(jobs_of(mappings))
+            time.sleep(0.5)
+            begun.finish()
+        assert {mapping.found for mapping in mappings} == {"elsewhere"}
