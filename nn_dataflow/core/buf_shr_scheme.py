@@ -8,7 +8,7 @@ rotate or fetch data within it (docs/model/loop_blocking.md sections 6.1-6.3).
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, NamedTuple, overload
+from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
 import numpy as np
 
@@ -43,6 +43,39 @@ class _Group(NamedTuple):
 
     dim: PhyDim2
     dist: PhyDim2
+
+
+class Ring(NamedTuple):
+    """The way around the nodes of every subgroup of a sharing group.
+
+    The formulas of section 6.3, over arrays: `width` is how many node buffers are passed together,
+    and what is at most 1 counts as 1.
+
+    Attributes
+    ----------
+    hops
+        Length of the ring, see `BufShrScheme.ring_hops`.
+    nodes
+        Nodes of a subgroup, M.
+    num
+        Subgroups in the group.
+    """
+
+    hops: float
+    nodes: int
+    num: int
+
+    def rotation(self, width: Any) -> Any:
+        """Hops per word of a rotation round, see `BufShrScheme.nhops_rotate_all`."""
+        return self.hops * (self.nodes - np.maximum(1, width)) / self.nodes * self.num
+
+    def wide_fetch(self, width: Any) -> Any:
+        """Hops per word of a wide fetch, see `BufShrScheme.nhops_wide_fetch_once`."""
+        step = float(self.rotation(1)) / max(1, self.nodes - 1)
+        width = np.maximum(1, width)
+        count = np.ceil(width - _WHOLE)
+        further = count - 1
+        return step * (further * count / 2 - further * (count - width)) / width
 
 
 _ALONE = _Group(PhyDim2(1, 1), PhyDim2(math.inf, math.inf))  # type: ignore[arg-type]
@@ -153,16 +186,15 @@ class BufShrScheme:
         ValueError
             When M or U is out of range.
         """
-        ring = self.ring_hops(dce, subgrp_size)
-        groups = self.size(dce) // subgrp_size
+        ring = self.ring(dce, subgrp_size)
         if rotation_unit_cnt is None:
-            return ring * (subgrp_size - 1) / subgrp_size * groups
+            return float(ring.rotation(1))
         if np.any(np.asarray(rotation_unit_cnt) <= 0):
             raise ValueError(
                 f"BufShrScheme: rotation_unit_cnt must be positive, got {rotation_unit_cnt}"
             )
-        skip = np.maximum(1, subgrp_size / np.asarray(rotation_unit_cnt))
-        return _as_given(rotation_unit_cnt, ring * (subgrp_size - skip) / subgrp_size * groups)
+        width = subgrp_size / np.asarray(rotation_unit_cnt)
+        return _as_given(rotation_unit_cnt, ring.rotation(width))
 
     @overload
     def nhops_wide_fetch_once(self, dce: int, subgrp_size: int, fetch_width: float) -> float: ...
@@ -195,17 +227,14 @@ class BufShrScheme:
         ValueError
             When M is out of range or W > M.
         """
-        step = self.nhops_rotate_all(dce, subgrp_size) / max(1, subgrp_size - 1)
+        ring = self.ring(dce, subgrp_size)
         width = np.asarray(fetch_width, dtype=np.float64)
         if (width > subgrp_size).any():
             raise ValueError(
                 f"BufShrScheme: fetch_width must not exceed subgrp_size {subgrp_size},"
                 f" got {fetch_width}"
             )
-        count = np.ceil(width - _WHOLE)
-        fetched = (count - 1) * count / 2 - (count - 1) * (count - width)
-        hops = np.where(width > 1, step * fetched / np.maximum(width, 1), 0.0)
-        return _as_given(fetch_width, hops)
+        return _as_given(fetch_width, ring.wide_fetch(width))
 
     def ring_hops(self, dce: int, subgrp_size: int) -> float:
         """Return the length of the ring through the nodes of a subgroup.
@@ -221,20 +250,35 @@ class BufShrScheme:
         ValueError
             When M is not in 1..G.
         """
-        dim, dist = self._groups[dce]
-        size = dim.size()
-        if not 1 <= subgrp_size <= size:
-            raise ValueError(f"BufShrScheme: subgrp_size must be 1 to {size}, got {subgrp_size}")
-        rounded = next(num for num in range(subgrp_size, size + 1) if size % num == 0)
-        along, across = (0, 1) if dist.h <= dist.w else (1, 0)
-        length = gcd(dim[along], rounded)
-        rows = rounded // length
-        row, column = divmod(subgrp_size - 1, length)
-        if row % 2:
-            column = length - 1 - column
-        return float(
-            _walk((length - 1) * rows + column, dist[along]) + _walk(rows - 1 + row, dist[across])
-        )
+        return self.ring(dce, subgrp_size).hops
+
+    def ring(self, dce: int, subgrp_size: int) -> Ring:
+        """Return the ring through the nodes of a subgroup, see `ring_hops`.
+
+        Raises
+        ------
+        ValueError
+            When M is not in 1..G.
+        """
+        return _ring_of(self._groups[dce], subgrp_size)
+
+
+@lru_cache(maxsize=1 << 12)
+def _ring_of(group: _Group, nodes: int) -> Ring:
+    """Ring through the nodes of a subgroup of a group."""
+    dim, dist = group
+    size = dim.size()
+    if not 1 <= nodes <= size:
+        raise ValueError(f"BufShrScheme: subgrp_size must be 1 to {size}, got {nodes}")
+    rounded = next(num for num in range(nodes, size + 1) if size % num == 0)
+    along, across = (0, 1) if dist.h <= dist.w else (1, 0)
+    length = gcd(dim[along], rounded)
+    rows = rounded // length
+    row, column = divmod(nodes - 1, length)
+    if row % 2:
+        column = length - 1 - column
+    hops = _walk((length - 1) * rows + column, dist[along]) + _walk(rows - 1 + row, dist[across])
+    return Ring(float(hops), nodes, size // nodes)
 
 
 def _walk(steps: int, dist: float) -> float:

@@ -125,6 +125,31 @@ def test_group_of_a_single_node():
     assert bufshr.nhops_wide_fetch_once(de.OFM, 1, 1) == 0
 
 
+def test_rings():
+    """Of 4 × 2 nodes; three are passed along a row of four."""
+    bufshr = example()
+    assert bufshr.ring(de.IFM, 2) == (6, 2, 4)
+    assert bufshr.ring(de.IFM, 3) == (bufshr.ring_hops(de.IFM, 3), 3, 2) == (15, 3, 2)
+    assert bufshr.ring(de.OFM, 1) == (0, 1, 1)
+    with pytest.raises(ValueError, match=r"BufShrScheme: subgrp_size must be 1 to 8, got 9"):
+        bufshr.ring(de.IFM, 9)
+
+
+@given(st.integers(1, 8), st.lists(st.integers(1, 24), min_size=1, max_size=5))
+def test_rings_over_arrays_of_widths(subgroup, units):
+    """What a unit of at most one buffer moves goes node by node, and needs no wide fetch."""
+    bufshr = example()
+    ring = bufshr.ring(de.IFM, subgroup)
+    width = subgroup / np.array(units)
+    rotations = [bufshr.nhops_rotate_all(de.IFM, subgroup, own) for own in units]
+    fetches = [bufshr.nhops_wide_fetch_once(de.IFM, subgroup, own) for own in width.tolist()]
+    assert ring.rotation(width).tolist() == rotations
+    assert ring.wide_fetch(width).tolist() == fetches
+    narrow = width <= 1
+    assert set(ring.rotation(width)[narrow]) <= {bufshr.nhops_rotate_all(de.IFM, subgroup)}
+    assert not ring.wide_fetch(width)[narrow].any()
+
+
 def test_refusals():
     bufshr = example()
     for size in (0, 9):
