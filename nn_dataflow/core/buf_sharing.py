@@ -21,16 +21,16 @@ from . import data_category_enum as de
 from . import loop_enum as le
 from . import mem_hier_enum as me
 from .columns import take
-from .loop_blocking_space import divisors
 from .loop_blocks import ceil_div, num_blocks
+from .sharing_loops import Loops, sharing_loops
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
     from .blocking_model import BlockingModel
-    from .buf_shr_scheme import BufShrScheme
+    from .buf_shr_scheme import BufShrScheme, Ring
 
     Ints = NDArray[np.int64]
     Floats = NDArray[np.float64]
@@ -73,100 +73,30 @@ class Sharing(NamedTuple):
         return tuple(rotation + wide for rotation, wide in pairs)
 
 
-class _Nest(NamedTuple):
-    """The loops of level 1 that can be split and ordered, and those that stay, outer to inner."""
-
-    flexible: tuple[int, ...]
-    fixed: tuple[int, ...]
-
-
-class _Orders(NamedTuple):
-    """Orders of the flexible loops, outer to inner: outside of level 1, and inside."""
-
-    outside: tuple[int, ...]
-    inside: tuple[int, ...]
-
-
-class _Loops(NamedTuple):
-    """What can be done with the loops of level 1.
-
-    Factors (I, O, B) outside of level 1, lexicographic, 1 where nothing is flexible; and orders of
-    the flexible loops outside of and inside level 1, lexicographic.
-    """
-
-    nest: _Nest
-    splits: Ints
-    orders: tuple[_Orders, ...]
-
-
-class _Parts(NamedTuple):
-    """How the loops of level 1 step through a category, on the axes of `_Passes`."""
-
-    parts: Ints  # (loops, ...) of a GBUF block, in each of which all its data pass by
-    units: Ints
-    begun: NDArray[np.bool_]
-
-
 class _Passes(NamedTuple):
-    """Passes over one category; axis 0 is the order of the loops, axis 1 their split."""
+    """Passes over one category, all ways."""
 
-    rounds: Ints
-    units: Ints
-    begun: NDArray[np.bool_]
+    rounds: Floats
+    rest: Floats  # passes of the register files that no round brings the data for
 
 
-class _Moves(NamedTuple):
-    """Rotation and wide fetches of one category, on the same axes."""
+class _Hops(NamedTuple):
+    """Hops per word of one category in a round, and in a wide fetch, all ways."""
 
-    rot: Floats
-    rounds: Ints
-    units: Ints
+    rotation: Floats
     wide: Floats
-    width: Floats
+
+
+_UNMOVED = _Passes(np.zeros(()), np.zeros(()))
 
 
 class BestSharing(NamedTuple):
-    """The way to share with the fewest word-hops, and what it was found among."""
+    """The subgroups and the way with the fewest word-hops, and the loops that it is a way of."""
 
     word_hops: float
     subgrp: tuple[int, ...]
-    split: int
-    order: int
-    loops: _Loops
-    ways: _Ways
-
-
-class _Ways:
-    """Moves of every category for all orders of the loops and all splits, made when asked for."""
-
-    def __init__(
-        self,
-        model: BlockingModel,
-        bufshr: BufShrScheme,
-        fetch: Sequence[Sequence[int]],
-        make_passes: Callable[[int], _Passes],
-    ) -> None:
-        self.weights = [
-            model.total[me.GBUF][d] * (model.num_nodes // model.groups[d]) for d in range(de.NUM)
-        ]
-        self._bufshr = bufshr
-        self._fetch = fetch
-        self._make_passes = make_passes
-        self._passes: dict[int, _Passes] = {}
-        self._moves: dict[tuple[int, int], _Moves] = {}
-
-    def moves(self, dce: int, size: int) -> _Moves:
-        """Moves of a category that is spread over `size` nodes."""
-        if (dce, size) not in self._moves:
-            if dce not in self._passes:
-                self._passes[dce] = self._make_passes(dce)
-            self._moves[dce, size] = _moves(self._bufshr, dce, size, self._fetch, self._passes[dce])
-        return self._moves[dce, size]
-
-    def word_hops(self, dce: int, size: int) -> Floats:
-        """Word-hops of a category over all nodes."""
-        moves = self.moves(dce, size)
-        return self.weights[dce] * (moves.rot + moves.wide)
+    way: int
+    loops: Loops
 
 
 def share(
@@ -193,13 +123,9 @@ def share(
         Which categories live in GBUF.
     """
     best = best_sharing(model, bl_ts, bl_ords, fetch, unit_cnt, stored)
-    if best is None:
+    if best is None or model.bufshr is None:
         return Sharing(order=tuple(bl_ords[1]))
-    at = best.order, best.split
-    chosen = [take(best.ways.moves(d, best.subgrp[d]), at) for d in range(de.NUM)]
-    split = best.loops.splits[best.split].tolist()
-    order = best.loops.orders[best.order]
-    return _result(best.loops.nest, split, order, best.subgrp, chosen, best.ways.weights)
+    return _result(model, model.bufshr, bl_ts, fetch, best)
 
 
 def best_sharing(
@@ -211,170 +137,164 @@ def best_sharing(
     stored: Sequence[bool],
 ) -> BestSharing | None:
     """The best way to share, the first among equals; None if nothing is shared."""
-    bufshr = model.bufshr
-    words = [model.nld.usize_gbuf[d] * unit_cnt[d] * stored[d] for d in range(de.NUM)]
+    words = tuple(model.nld.usize_gbuf[d] * unit_cnt[d] * stored[d] for d in range(de.NUM))
     whole = tuple(size if word else 1 for size, word in zip(model.groups, words, strict=True))
+    bufshr = model.bufshr
     if bufshr is None or all(size == 1 for size in whole):
         return None
-    loops = _loops(tuple(bl_ts[1]), _nest(model, bl_ts[1], bl_ords[1]))
-    ways = _Ways(model, bufshr, fetch, lambda dce: _passes(model, dce, bl_ts, loops))
-    shape = len(loops.orders), len(loops.splits)
-    best: tuple[tuple[float, int, int, int], tuple[int, ...]] | None = None
-    for number, subgrp in enumerate(_subgroups(model, words, whole)):
-        total = np.zeros(shape)
-        for dce in range(de.NUM):
-            if subgrp[dce] > 1:  # otherwise nothing moves
-                total = total + ways.word_hops(dce, subgrp[dce])
-        least = total.min()
-        split, order = np.argwhere(least == total.T)[0].tolist()
-        key = (float(least), number, split, order)
-        if best is None or key < best[0]:
-            best = key, subgrp
-    assert best is not None
-    (word_hops, _, split, order), subgrp = best
-    return BestSharing(word_hops, subgrp, split, order, loops, ways)
+    loops = sharing_loops(model.related, tuple(bl_ts[1]), tuple(bl_ords[1]))
+    subgroups = _subgroups(words, whole, model.groups, model.resource.size_gbuf)
+    word_hops = _word_hops(model, bufshr, bl_ts, fetch, loops, subgroups)
+    best: BestSharing | None = None
+    for subgrp in subgroups:
+        total = np.zeros(len(loops.splits) * len(loops.orders))
+        for moved in zip(range(de.NUM), subgrp, strict=True):
+            if moved in word_hops:
+                total += word_hops[moved]
+        way = int(total.argmin())
+        least = float(total[way])
+        if best is None or least < best.word_hops:
+            best = BestSharing(least, subgrp, way, loops)
+    return best
 
 
-def _nest(model: BlockingModel, factors: Sequence[int], order: Sequence[int]) -> _Nest:
-    """Tell the loops of level 1 that are inside the innermost related loop of some category."""
-    loops = sorted((lpe for lpe in range(le.NUM) if factors[lpe] > 1), key=order.__getitem__)
-    innermost = [
-        min((order[lpe] for lpe in loops if lpe in related), default=-1)
-        for related in model.related
-    ]
-    last = max(innermost)
-    fixed = tuple(lpe for lpe in reversed(loops) if order[lpe] < last)
-    return _Nest(tuple(sorted(lpe for lpe in loops if lpe not in fixed)), fixed)
+def _word_hops(
+    model: BlockingModel,
+    bufshr: BufShrScheme,
+    bl_ts: Sequence[Sequence[int]],
+    fetch: Sequence[Sequence[int]],
+    loops: Loops,
+    subgroups: Sequence[tuple[int, ...]],
+) -> dict[tuple[int, int], Floats]:
+    """Word-hops over all nodes, all ways, by category and the nodes that it is spread over.
+
+    Without those of single nodes, between which nothing moves.
+    """
+    found = {}
+    trips = model.trips(np.array(bl_ts)).tolist()
+    for dce, sizes in enumerate(zip(*subgroups, strict=True)):
+        several = {size for size in sizes if size > 1}
+        if not several:
+            continue
+        passes = _passes_of(bl_ts, trips, fetch, loops, dce)
+        words = _words(model, dce)
+        for size in several:
+            rot, wide = _moved(_hops(loops, dce, bufshr.ring(dce, size)), passes)
+            found[dce, size] = words * (rot + wide)
+    return found
+
+
+def _words(model: BlockingModel, dce: int) -> float:
+    """Words of a category in one node of every group."""
+    words: float = model.total[me.GBUF][dce] * (model.num_nodes // model.groups[dce])
+    return words
+
+
+def _moved(hops: _Hops, passes: _Passes) -> tuple[Floats, Floats]:
+    """Hops per word of all rounds, and of all wide fetches."""
+    return hops.rotation * passes.rounds, hops.wide * passes.rest
 
 
 @lru_cache(maxsize=1 << 12)
-def _loops(factors: tuple[int, ...], nest: _Nest) -> _Loops:
-    """All splits of the loops of level 1, and orders of the flexible ones."""
-    choices = [
-        divisors(factors[lpe]) if lpe in nest.flexible else np.ones(1, dtype=np.int64)
-        for lpe in range(le.NUM)
-    ]
-    grid = np.meshgrid(*choices, indexing="ij")
-    splits = np.stack([axis.ravel() for axis in grid], axis=1)
-    splits.flags.writeable = False
-    orders = tuple(
-        _Orders(outside, inside)
-        for outside in permutations(nest.flexible)
-        for inside in permutations(nest.flexible)
-    )
-    return _Loops(nest, splits, orders)
-
-
 def _subgroups(
-    model: BlockingModel, words: Sequence[int], whole: tuple[int, ...]
-) -> list[tuple[int, ...]]:
+    words: tuple[int, ...], whole: tuple[int, ...], groups: tuple[int, ...], size_gbuf: int
+) -> tuple[tuple[int, ...], ...]:
     """Spread over all nodes of a group, or over fewer, category by category, while it fits."""
     held = [idivc(word, size) for word, size in zip(words, whole, strict=True)]
     found = {whole: None}
     for categories in permutations(range(de.NUM)):
         sizes = list(whole)
-        free = model.resource.size_gbuf - sum(held)
+        free = size_gbuf - sum(held)
         for dce in categories:
             total = held[dce] * whole[dce]
             for size in range(whole[dce], 0, -1):
-                if model.groups[dce] % size:
+                if groups[dce] % size:
                     continue
                 if idivc(total, size) > free + held[dce]:
                     break
                 sizes[dce] = size
             free -= idivc(total, sizes[dce]) - held[dce]
         found[tuple(sizes)] = None
-    return list(found)
+    return tuple(found)
 
 
-def _passes(
-    model: BlockingModel,
-    dce: int,
+def _width(loops: Loops, dce: int, ring: Ring) -> Floats:
+    """Node buffers that hold a unit of a category, all ways."""
+    return ring.nodes / loops.steps[dce].units
+
+
+@lru_cache(maxsize=1 << 13)
+def _hops(loops: Loops, dce: int, ring: Ring) -> _Hops:
+    """Hops of a category that is spread over the nodes of a ring."""
+    width = _width(loops, dce, ring)
+    return _Hops(ring.rotation(width), ring.wide_fetch(width))
+
+
+def _passes_of(
     bl_ts: Sequence[Sequence[int]],
-    loops: _Loops,
+    trips: Sequence[int],
+    fetch: Sequence[Sequence[int]],
+    loops: Loops,
+    dce: int,
 ) -> _Passes:
-    """How often the data of a category pass by, for all orders of the loops and all splits."""
-    top, middle, inner = bl_ts
-    related = model.related[dce]
-    parts, units, begun = _parts_of_level(related, tuple(middle), loops.nest)
-    trips = model.trips(np.array(bl_ts)).tolist()
-    rounds = np.ones_like(units)
-    for lpe in (lpe for lpe in range(le.NUM) if lpe not in related):
-        block = ceil_div(trips[lpe], top[lpe])
-        rounds *= num_blocks(trips[lpe], block, middle[lpe] // parts[lpe] * inner[lpe])
-    return _Passes(rounds, units, begun)
+    """How often the data of a category pass by, all ways."""
+    top, _, inner = bl_ts
+    unrelated = tuple([(trips[lpe], top[lpe], inner[lpe]) for lpe in loops.steps[dce].unrelated])
+    return _passes(loops, dce, unrelated, fetch[0][dce], fetch[1][dce])
 
 
-@lru_cache(maxsize=1 << 12)
-def _parts_of_level(related: tuple[int, ...], factors: tuple[int, ...], nest: _Nest) -> _Parts:
-    """Into how many parts the loops before the data of a category cut a GBUF block."""
-    is_related = np.array([lpe in related for lpe in range(le.NUM)])
-    _, splits, orders = _loops(factors, nest)
-    column = np.array(factors)[:, None]
-    slots = [
-        (np.array([one[half][place] for one in orders]), table)
-        for half, table in enumerate((splits.T, column // splits.T))
-        for place in range(len(nest.flexible))
-    ]
-    fixed = np.broadcast_to(column, (le.NUM, len(splits)))
-    slots += [(np.full(len(orders), lpe), fixed) for lpe in nest.fixed]
-    shape = len(orders), len(splits)
-    parts = np.ones((le.NUM, *shape), dtype=np.int64)
-    units = np.ones(shape, dtype=np.int64)
-    begun = np.zeros(shape, dtype=bool)
-    ended = np.zeros(shape, dtype=bool)
-    for loops, table in slots:
-        factor, of_category = table[loops], is_related[loops][:, None]
-        units = units * np.where(of_category & ~ended, factor, 1)
-        for lpe in range(le.NUM):
-            parts[lpe] *= np.where((loops == lpe)[:, None] & ~begun, factor, 1)
-        many = factor > 1
-        ended |= ~of_category & begun & many
-        begun |= of_category & many
-    for array in (parts, units, begun):
-        array.flags.writeable = False
-    return _Parts(parts, units, begun)
-
-
-def _moves(
-    bufshr: BufShrScheme, dce: int, subgrp: int, fetch: Sequence[Sequence[int]], passes: _Passes
-) -> _Moves:
-    """Rotation and wide fetches of a category for all orders of the loops and all splits."""
-    mem, buf = fetch[0][dce], fetch[1][dce]
+@lru_cache(maxsize=1 << 13)
+def _passes(
+    loops: Loops, dce: int, unrelated: tuple[tuple[int, int, int], ...], mem: int, buf: int
+) -> _Passes:
+    """Find passes for (iterations, GBUF blocks, REGF block size) of the unrelated loops."""
+    steps = loops.steps[dce]
+    rounds = np.ones_like(steps.units)
+    for (trips, top, inner), blocks in zip(unrelated, steps.blocks, strict=True):
+        rounds *= num_blocks(trips, ceil_div(trips, top), blocks * inner)
     loads = (mem + 1) // 2 if dce == de.OFM else mem
-    rounds, units, begun = passes
-    rounds = np.where(begun & (rounds != loads), rounds, 0) if subgrp > 1 else 0 * rounds
-    width = subgrp / units
+    rounds = np.where(steps.begun & (rounds != loads), rounds, 0)
     combined = rounds
     if dce == de.OFM:
         combined = np.where(buf > 2 * rounds - 1, 2 * rounds, 2 * rounds - 1)
-    fetched = combined * (units - 1) / units
-    wide = bufshr.nhops_wide_fetch_once(dce, subgrp, width) * (buf - fetched)
-    rot = bufshr.nhops_rotate_all(dce, subgrp, units.astype(float)) * rounds
-    return _Moves(rot, rounds, units, wide, width)
+    rest = buf - combined * (steps.units - 1) / steps.units
+    return _Passes(rounds.astype(float), rest)
 
 
 def _result(
-    nest: _Nest,
-    split: list[int],
-    order: _Orders,
-    subgrp: tuple[int, ...],
-    moves: Sequence[_Moves],
-    weights: Sequence[float],
+    model: BlockingModel,
+    bufshr: BufShrScheme,
+    bl_ts: Sequence[Sequence[int]],
+    fetch: Sequence[Sequence[int]],
+    best: BestSharing,
 ) -> Sharing:
-    outer = [lpe for lpe in order.outside if split[lpe] > 1]
+    """Everything about the best way."""
+    loops = best.loops
+    trips = model.trips(np.array(bl_ts)).tolist()
+    rings = [bufshr.ring(dce, size) for dce, size in enumerate(best.subgrp)]
+    hops = [take(_hops(loops, dce, ring), best.way) for dce, ring in enumerate(rings)]
+    passes = [
+        take(_passes_of(bl_ts, trips, fetch, loops, dce), best.way) if size > 1 else _UNMOVED
+        for dce, size in enumerate(best.subgrp)
+    ]
+    rot, wide = zip(*map(_moved, hops, passes), strict=True)
+    words = [_words(model, dce) for dce in range(de.NUM)]
+    split = loops.splits[best.way // len(loops.orders)].tolist()
+    order = loops.orders[best.way % len(loops.orders)]
     return Sharing(
-        subgrp_size=subgrp,
-        order=_positions([*order.inside, *nest.fixed]),
+        subgrp_size=best.subgrp,
+        order=_positions([*order.inside, *loops.nest.fixed]),
         bs_t=tuple(split),
-        bs_ord=_positions(outer),
-        rot_fetch=tuple(float(m.rot) for m in moves),
-        rot_round_cnt=tuple(int(m.rounds) for m in moves),
-        rot_unit_cnt=tuple(int(m.units) for m in moves),
-        wide_fetch=tuple(float(m.wide) for m in moves),
-        wide_fetch_width=tuple(float(m.width) for m in moves),
-        rotation_access=tuple(float(w * m.rot) for w, m in zip(weights, moves, strict=True)),
-        wide_fetch_access=tuple(float(w * m.wide) for w, m in zip(weights, moves, strict=True)),
+        bs_ord=_positions([lpe for lpe in order.outside if split[lpe] > 1]),
+        rot_fetch=tuple(map(float, rot)),
+        rot_round_cnt=tuple(int(own.rounds) for own in passes),
+        rot_unit_cnt=tuple(int(steps.units[best.way]) for steps in loops.steps),
+        wide_fetch=tuple(map(float, wide)),
+        wide_fetch_width=tuple(
+            float(_width(loops, dce, ring)[best.way]) for dce, ring in enumerate(rings)
+        ),
+        rotation_access=tuple(float(w * hop) for w, hop in zip(words, rot, strict=True)),
+        wide_fetch_access=tuple(float(w * hop) for w, hop in zip(words, wide, strict=True)),
     )
 
 

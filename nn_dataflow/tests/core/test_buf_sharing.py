@@ -187,6 +187,10 @@ def test_the_best_way_to_share_is_found(case):
         assert one.bufshr_subgrp_size == (1, 1, 1)
         assert one.get_noc_access() == (0, 0, 0)
         return
+    assert_shared(one, best, scheme)
+
+
+def assert_shared(one, best, scheme):
     assert list(one.get_noc_access()) == approx(best.noc_access)
     assert one.bufshr_subgrp_size == best.subgrp_size
     assert one.bl_ords == (scheme[1][0], best.order)
@@ -196,6 +200,46 @@ def test_the_best_way_to_share_is_found(case):
     assert list(one.bufshr_rot_unit_cnt) == best.units
     assert list(one.bufshr_wide_fetch) == approx(best.wide_fetch)
     assert list(one.bufshr_wide_fetch_width) == approx(best.width)
+
+
+SIMILAR = {
+    "G": {},
+    "other GBUF blocks": {"bl_ts": ((3, 8, 2), (4, 2, 2), (4, 1, 1))},
+    "other REGF blocks": {"bl_ts": ((3, 16, 2), (4, 2, 2), (4, 2, 2))},
+    "other loops of level 1": {"bl_ts": ((3, 16, 2), (8, 2, 2), (4, 1, 1))},
+    "partial blocks": {"bl_ts": ((3, 8, 2), (4, 2, 2), (4, 2, 1)), "loopcnt": (48, 29, 4)},
+    "larger last blocks": {"bl_ts": ((3, 8, 2), (4, 2, 2), (4, 2, 1)), "loopcnt": (47, 31, 4)},
+    "smaller GBUF blocks": {"bl_ts": ((3, 10, 2), (4, 2, 2), (4, 2, 1)), "loopcnt": (48, 29, 4)},
+    "other order of level 0": {"bl_ords": ((2, 1, 0), (1, 2, 0))},
+    "other order of level 1": {"bl_ords": ((1, 0, 2), (0, 1, 2))},
+    "smaller buffers": {"size_gbuf": 12288},
+    "groups of several categories": {"pdims": (PhyDim2(2, 1), PhyDim2(1, 2), ONE, ONE)},
+    "groups of partial sums": {"pdims": (ONE, ONE, ONE, PhyDim2(2, 2))},
+    "groups in a row": {"pdims": (PhyDim2(4, 1), ONE, ONE, ONE)},
+    "groups in a row apart": {"pdims": (PhyDim2(4, 1), PhyDim2(2, 1), ONE, ONE)},
+}
+
+
+def similar(bl_ts=EXAMPLE_G[0], bl_ords=EXAMPLE_G[1], loopcnt=None, size_gbuf=70000, pdims=None):
+    """Give example G with changes: what is the same in several is worked out once."""
+    part = PartitionScheme((1, 2, 3, 0), pdims or (PhyDim2(2, 2), ONE, ONE, ONE))
+    full = tuple(math.prod(factors) for factors in zip(*bl_ts, strict=True))
+    nld = conv2_desc(loopcnt or full)
+    resource = machine(size_gbuf=size_gbuf, size_regf=512, nodes=part.dim())
+    options = SHARING._replace(sw_imperfect=loopcnt is not None)
+    return nld, (bl_ts, bl_ords), resource, part, options
+
+
+def test_similar_schemes_share_as_each_by_itself():
+    """Whichever was asked for before."""
+    for change in SIMILAR.values():
+        nld, scheme, resource, part, options = similar(**change)
+        one = scheme_of(nld, scheme, resource, part, options)
+        assert one.is_valid()
+        groups = sharing.groups_of(BufShrScheme(resource.proc_region, part, nld.data_loops))
+        stored, partial = one.stored_in_gbuf, options.sw_imperfect
+        best = sharing.share(nld, *scheme, resource, stored, groups, partial=partial)
+        assert_shared(one, best, scheme)
 
 
 def approx(values):
