@@ -39,7 +39,7 @@ Result = TypeVar("Result")
 MIN_JOBS = 256
 
 # Seconds of larger pieces of work after which processes are forked for the others.
-MIN_SECONDS = 0.2
+MIN_SECONDS = 0.1
 
 # Searches that go to another process together: some milliseconds of work. Fewer where those behind
 # may turn out not to be needed.
