@@ -42,8 +42,8 @@ class ForkedPool:
     num_processes
         How many to fork.
     common
-        Type of values that many pieces have in common: each is pickled once, and what the
-        processes make of it is kept.
+        Type of values that many pieces have in common: each is pickled once, though sent along with
+        every piece, and what the processes make of it is kept.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class ForkedPool:
         self._children: dict[Connection, BaseProcess] = {}
         self._at_work: list[Connection] = []
         self._pipe: tuple[int, ...] = ()
-        self._under_way: Sequence[Any] = ()
+        self._under_way: Sequence[Any] | None = None
 
     def begin(self, items: Sequence[Any]) -> None:
         """Let the other processes do some pieces of work, until `finish` is asked for the rest.
@@ -66,7 +66,7 @@ class ForkedPool:
         RuntimeError
             As `finish` does.
         """
-        if self._under_way:
+        if self._under_way is not None:
             self.close()  # an exception came between
         with self._closing_on_error():
             if not self._children:
@@ -74,11 +74,13 @@ class ForkedPool:
             self._under_way = items
             self._ask(items[:TOGETHER])
 
-    def finish(self, do_here: Callable[[int], None]) -> dict[int, Any]:
+    def finish(self, items: Sequence[Any], do_here: Callable[[int], None]) -> dict[int, Any]:
         """Do what is left of the work that was begun, here and in the other processes.
 
         Parameters
         ----------
+        items
+            The pieces of work, the same object as when they were begun.
         do_here
             Does, in this process, the piece of a number.
 
@@ -91,16 +93,18 @@ class ForkedPool:
         ------
         RuntimeError
             If a process ends by itself, as one does that the system ends for lack of memory. The
-            others are ended then, as after all exceptions, which may leave work behind.
+            others are ended then, as after all exceptions, which may leave work behind. Also if
+            other work was begun since.
         """
-        items = self._under_way
+        if items is not self._under_way:
+            raise RuntimeError("other work was begun before this was finished")
         found: dict[int, Any] = {}
         with self._closing_on_error():
             for first in range(0, len(items), TOGETHER):
                 if first:
                     self._ask(items[first : first + TOGETHER])
                 found.update(self._taken_together(first, do_here))
-        self._under_way = ()
+        self._under_way = None
         return found
 
     @contextmanager
@@ -117,7 +121,7 @@ class ForkedPool:
         for end in self._pipe:
             os.close(end)
         self._pipe = ()
-        self._under_way = ()
+        self._under_way = None
 
     def _pickled(self, item: Any) -> bytes:
         file = io.BytesIO()

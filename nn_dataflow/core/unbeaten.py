@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def groups_of_equal(places: Ints) -> list[Ints]:
-    """Indices of the rows of each group of equal rows (m, columns), ascending."""
+    """Indices of the rows of each group of equal rows (m, columns), at least one, ascending."""
     if len(places) == 1 or not places.shape[1]:
         return [np.arange(len(places))]
     key = keys_of(places[:, ::-1])

@@ -147,10 +147,11 @@ class Workers:
         pool = self._forked_pool()
         if pool is None or len(jobs) < 2:
             return partial(_search_here, jobs)
-        pool.begin(_tasks(jobs))
+        tasks = _tasks(jobs)
+        pool.begin(tasks)
 
         def finish() -> None:
-            elsewhere = pool.finish(lambda number: _search_here([jobs[number]]))
+            elsewhere = pool.finish(tasks, lambda number: _search_here([jobs[number]]))
             _take_over([jobs[number] for number in elsewhere], list(elsewhere.values()))
 
         return finish

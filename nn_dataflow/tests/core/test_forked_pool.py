@@ -26,7 +26,21 @@ class Table(NamedTuple):
 
 def share(pool, items, do_here):
     pool.begin(items)
-    return pool.finish(do_here)
+    return pool.finish(items, do_here)
+
+
+def signalling(function):
+    """What a process does, telling of it first; and what this one does, waiting to be told."""
+    told = multiprocessing.get_context("fork").Event()
+
+    def tell(item):
+        told.set()
+        return function(item)
+
+    def wait(_):
+        assert told.wait(60)
+
+    return tell, wait
 
 
 def slowly(item):
@@ -92,28 +106,44 @@ def test_exceptions_arrive():
         if item == "this one":
             raise KeyError(item)
 
-    with closing(ForkedPool(fail, 1)) as pool:
+    tell, wait = signalling(fail)
+    with closing(ForkedPool(tell, 1)) as pool:
         with pytest.raises(KeyError, match="this one"):
-            share(pool, ["this one"] * 2, lambda _: time.sleep(0.5))
+            share(pool, ["this one"] * 2, wait)
         assert not multiprocessing.active_children()
-        found = share(pool, ["another"] * 2, lambda _: time.sleep(0.5))
-        assert set(found.values()) == {None}
+        here = []
+        found = share(pool, ["another"] * 2, here.append)
+        assert sorted([*here, *found]) == [0, 1]
+        assert set(found.values()) <= {None}
 
 
 def test_work_is_done_while_this_process_does_something_else():
-    with closing(ForkedPool(slowly, 2)) as pool:
-        pool.begin(range(20))
-        time.sleep(0.5)
+    done = multiprocessing.get_context("fork").Semaphore(0)
+    with closing(ForkedPool(lambda _: done.release(), 2)) as pool:
+        items = range(20)
+        pool.begin(items)
+        assert all(done.acquire(timeout=60) for _ in items)
         here = []
-        found = pool.finish(here.append)
-        assert (sorted(found), here) == (list(range(20)), [])
+        found = pool.finish(items, here.append)
+        assert (sorted(found), here) == (list(items), [])
 
 
 def test_what_an_exception_left_behind_is_forgotten():
     with closing(ForkedPool(slowly, 1)) as pool:
         pool.begin(["old"] * 9)
         found = share(pool, ["new"] * 9, lambda _: time.sleep(0.05))
-        assert {item for item, _ in found.values()} == {"new"}
+        assert {item for item, _ in found.values()} <= {"new"}
+
+
+def test_only_what_was_begun_last_is_finished():
+    with closing(ForkedPool(abs, 1)) as pool:
+        one, other = [1, 2], [3, 4]
+        pool.begin(one)
+        pool.begin(other)
+        with pytest.raises(RuntimeError, match="other work was begun"):
+            pool.finish(one, lambda _: None)
+        found = pool.finish(other, lambda _: None)
+        assert all(other[number] == result for number, result in found.items())
 
 
 def test_an_interrupt_ends_all():
@@ -131,14 +161,12 @@ def test_an_interrupt_ends_all():
 
 
 def test_results_that_cannot_be_carried_over_are_failures():
-    def lock(_):
-        return threading.Lock()
-
+    tell, wait = signalling(lambda _: threading.Lock())
     with (
-        closing(ForkedPool(lock, 1)) as pool,
+        closing(ForkedPool(tell, 1)) as pool,
         pytest.raises((TypeError, AttributeError, RuntimeError), match="pickle"),
     ):
-        share(pool, range(2), lambda _: time.sleep(0.5))
+        share(pool, range(2), wait)
 
 
 def test_a_process_that_ends_is_told():
@@ -147,9 +175,10 @@ def test_a_process_that_ends_is_told():
     def end(_):
         os.kill(os.getpid(), signal.SIGKILL)
 
-    with closing(ForkedPool(end, 1)) as pool:
+    tell, wait = signalling(end)
+    with closing(ForkedPool(tell, 1)) as pool:
         with pytest.raises(RuntimeError, match="ended by itself"):
-            share(pool, range(2), lambda _: time.sleep(0.5))
+            share(pool, range(2), wait)
         assert not multiprocessing.active_children()
     with closing(ForkedPool(abs, 1)) as pool:
         share(pool, range(2), lambda _: None)

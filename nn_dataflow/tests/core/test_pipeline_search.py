@@ -590,6 +590,27 @@ def test_certificate(case, goal, most, few_prefixes, only_first):
         assert rs.close((weaker.value,), (proven.value,))
 
 
+@given(searches(), st.sampled_from(GOALS), st.integers(1, 4))
+@settings(max_examples=25)
+def test_what_is_settled_needs_no_more_searches(case, goal, together):
+    """The bounds of all combinations that are left are those of schedules."""
+    settle = segment_paths.SegmentPaths.settled
+
+    def settled(paths):
+        found = settle(paths)
+        for edge, numbers in zip(paths.edges, found, strict=True):
+            for number in numbers.tolist():
+                assert not edge.space.bounds.wanted(number)
+                assert not edge.space.bounds.refine(number)
+        return found
+
+    case = with_options(case, opt_goal=goal)
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stderr(io.StringIO()):
+        patch.setattr(segment_paths, "MAX_TOGETHER", together)
+        patch.setattr(segment_paths.SegmentPaths, "settled", settled)
+        NNDataflow(*case[:4], case[5]).schedule_search(case[4])
+
+
 @pytest.mark.parametrize("most", [1, 3, 50])
 def test_places_are_searched_by_halves_where_there_is_too_much(monkeypatch, most):
     """How many places are searched together changes nothing, nor what is counted."""

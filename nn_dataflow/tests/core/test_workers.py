@@ -223,9 +223,16 @@ class TestBegin:
     @needs_fork
     def test_other_processes_do_them_meanwhile(self, monkeypatch):
         monkeypatch.setattr(workers, "MIN_JOBS", 0)
+        done = multiprocessing.get_context("fork").Semaphore(0)
+
+        def run(task):
+            done.release()
+            return task.run()
+
+        monkeypatch.setattr(workers, "_run_one", run)
         mappings = [SlowMapping() for _ in range(9)]
         with Workers(2) as several:
             begun = several.begin(jobs_of(mappings))
-            time.sleep(0.5)
+            assert all(done.acquire(timeout=60) for _ in mappings)
             begun.finish()
         assert {mapping.found for mapping in mappings} == {"elsewhere"}
