@@ -213,33 +213,37 @@ class SegmentPaths:
         jobs: list[Job] = []
         finish = self.workers.begin(jobs).finish
         for round_ in itertools.count():
-            alive = self._within() if round_ % ROUNDS_APART else self.alive()
-            busy = [known.copy() for known in settled]
-            for space, number in under_way:
-                busy[space][number] = True
-            whole = [
-                np.where(known, np.inf, values)
-                for known, values in zip(busy, self._whole(alive), strict=True)
-            ]
-            best = self._best(whole, MAX_TOGETHER)
+            best = self._next(settled, under_way, afresh=round_ % ROUNDS_APART == 0)
             combinations = [(self.spaces[space], number) for space, number in best]
             if best and self.num_searched <= MAX_SEARCHED:
                 if self._looked_at(combinations):
                     continue
                 jobs = self._wanted(combinations)
                 if not jobs:
-                    for space, number in best:
-                        settled[space][number] = True
+                    _mark(settled, best)
                     continue
             finish()
             if best and self.num_searched > MAX_SEARCHED:
-                return self._only(alive, settled)
+                return self._only(self.alive(), settled)
             if not best and not under_way:
                 break
             begun = self.workers.begin(job for job in jobs if not job[0].knows(job[1]))
             self.num_searched += begun.num
             under_way, finish, jobs = best if begun.num else [], begun.finish, []
         return self.alive()
+
+    def _next(
+        self, settled: Sequence[Bools], under_way: Sequence[tuple[int, int]], *, afresh: bool
+    ) -> list[tuple[int, int]]:
+        """Space and number of the combinations of the best bounds that are not settled.
+
+        Nor under way. What the rest of the network costs is found `afresh`, or was before.
+        """
+        alive = self.alive() if afresh else self._within()
+        known = [own.copy() for own in settled]
+        _mark(known, under_way)
+        whole = zip(known, self._whole(alive), strict=True)
+        return self._best([np.where(own, np.inf, values) for own, values in whole], MAX_TOGETHER)
 
     def best(self, alive: Sequence[Ints], most: int) -> list[Ints]:
         """Of some combinations per segment those `most` of the best bounds of whole schedules."""
@@ -280,3 +284,8 @@ class SegmentPaths:
             own = combinations[by_space[id(edge.space)][combinations]] if several else combinations
             chosen.append(own)
         return chosen
+
+
+def _mark(marked: Sequence[Bools], combinations: Sequence[tuple[int, int]]) -> None:
+    for space, number in combinations:
+        marked[space][number] = True
