@@ -36,7 +36,7 @@ MAX_TOGETHER = 16
 ROUNDS_APART = 16
 
 # Searches of array mappings in segments, at most; combinations that need more are given up.
-MAX_SEARCHED = 1 << 15
+MAX_SEARCHED = 5 << 12
 
 # Combinations of a segment on the likely path that are as good as its best one, at most.
 MAX_EQUAL = 16
