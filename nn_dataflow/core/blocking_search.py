@@ -208,7 +208,7 @@ class _Archive:
                     cheaper = True
         case_costs = space.case_costs
         if cheaper:
-            case_costs = over_cases(space.cases, least) + space.fixed_cost
+            case_costs = over_cases(space.roles, least) + space.fixed_cost
         case_costs = case_costs + space.idle * space.case_times
         limit = found.cost + TIE * abs(found.cost)
         comparable = (space.case_times >= found.time) | (self.goal == "e")

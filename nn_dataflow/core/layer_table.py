@@ -148,9 +148,7 @@ class LayerTable:
     def lower(self) -> Floats:
         """Metric of every row that was not searched; found when rows are looked at first."""
         if self._lower is None:
-            self._lower = (
-                self.bounds.lower.copy() if self.tops == FREE else self.bounds.under(self.tops)
-            )
+            self._lower = self.bounds.under(self.tops)
             self._lower[~self._possible] = np.inf
         return self._lower
 

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from .blocking_model import BlockingModel
     from .cost import Cost
     from .layer_limits import LayerLimits
-    from .loop_blocking_space import Case, LoopTable, TopLoops
+    from .loop_blocking_space import Case, LoopTable, Role, TopLoops
 
     Ints = NDArray[np.int64]
     Floats = NDArray[np.float64]
@@ -166,13 +166,14 @@ class Pricing:
         """
         model = self.model
         cases = self.cases(tops.outer)
-        costs = over_cases(cases, least) + np.asarray(self.fixed_cost())[..., None]
+        roles = [roles_of(cases, lpe) for lpe in range(le.NUM)]
+        costs = over_cases(roles, least) + np.asarray(self.fixed_cost())[..., None]
         nests = allowed_nests(cases, tops.outer, self.limits.nests)
         if nests is not None:
             costs[..., ~nests.any(axis=(1, 2))] = np.inf
         drams = np.zeros(costs.shape, dtype=np.int64)
         if not model.flat_time:
-            words = over_cases(cases, least_dram)
+            words = over_cases(roles, least_dram)
             words = np.where(np.isfinite(words), words * (1 - ROUNDING), 0.0)
             drams = model.dram_cycles(words)
         proc_time = np.asarray(self.proc_time(), dtype=np.int64)
@@ -199,11 +200,14 @@ class CaseBounds(NamedTuple):
     times: Ints  # (..., cases) cycles
 
 
-def over_cases(cases: tuple[Case, ...], least: Sequence[Floats]) -> Floats:
-    """Sum over loops of a value of the loop's role, (..., roles), for every case."""
-    total = least[0][..., roles_of(cases, 0)[1]]
+def over_cases(roles: Sequence[tuple[tuple[Role, ...], Ints]], least: Sequence[Floats]) -> Floats:
+    """Sum over loops of a value of the loop's role, (..., roles), for every case.
+
+    The `roles` are those of each loop, as `roles_of` gives them.
+    """
+    total = least[0][..., roles[0][1]]
     for lpe in range(1, le.NUM):
-        total = total + least[lpe][..., roles_of(cases, lpe)[1]]
+        total = total + least[lpe][..., roles[lpe][1]]
     return total
 
 

@@ -14,13 +14,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from . import loop_enum as le
-from .blocking_model import StackedGroups
 from .blocking_search import NO_POINTS
 from .columns import join
 from .loop_blocking import allowed_schemes
 from .loop_blocking_space import NUM_ORDERS, LoopTable
 from .loop_prices import Pricing
-from .nested_loop_desc import stack
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -114,11 +112,9 @@ class _Stacked:
 
     def __init__(self, mappings: Sequence[MappingSpace]) -> None:
         setting = mappings[0].setting
-        groups = [own.bufshr for own in mappings if own.bufshr is not None]
-        descs = stack([own.nld for own in mappings])
-        model = setting.model(descs, StackedGroups(groups) if groups else None)
+        model = setting.stacked(mappings)
         self._prices = Pricing(model, setting.cost, setting.limits)
-        self._counts: list[list[int]] = np.array(descs.loopcnt).tolist()
+        self._counts: list[list[int]] = np.array(model.nld.loopcnt).tolist()
         self._least: dict[tuple[int, int, tuple[int, ...]], _Least] = {}
 
     def under(self, tops: TopLoops) -> Bounds:

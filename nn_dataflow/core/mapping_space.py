@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from . import data_category_enum as de
-from .blocking_model import BlockingModel
+from .blocking_model import BlockingModel, StackedGroups
 from .blocking_search import frontier
 from .blocking_space import BlockingSpace
 from .columns import take
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from .blocking_model import StackedGroups
     from .blocking_search import Points
     from .buf_shr_scheme import BufShrScheme
     from .cost import Cost
@@ -73,6 +71,13 @@ class Setting(NamedTuple):
     ) -> BlockingModel:
         """Make the access model of an array mapping, or of several stacked ones."""
         return BlockingModel(nld, self.resource, self.options, bufshr, self.near_ifmaps)
+
+    def stacked(self, kinds: Sequence[MappingKind | MappingSpace]) -> BlockingModel:
+        """Make the access model of several array mappings of equal data loops."""
+        groups = [kind.bufshr for kind in kinds if kind.bufshr is not None]
+        return self.model(
+            stack([kind.nld for kind in kinds]), StackedGroups(groups) if groups else None
+        )
 
     def prices(self, nld: NestedLoopDesc, bufshr: BufShrScheme | None) -> PriceList:
         """Make the costs of the loops of an array mapping."""
@@ -236,14 +241,12 @@ class MappingKind(NamedTuple):
 def make_mappings(kinds: Sequence[MappingKind], setting: Setting) -> list[MappingSpace]:
     """Make the spaces of array mappings; the analytical solver looks at many at once."""
     solutions: list[Points | None] = [None] * len(kinds)
-    alike: dict[object, list[int]] = {}  # those that differ in nothing but numbers of a pass
+    alike: dict[object, list[int]] = {}
     for number, kind in enumerate(kinds):
         if solves(kind.nld, setting.options):
-            sizes = kind.bufshr and tuple(map(kind.bufshr.size, range(de.NUM)))
-            alike.setdefault((sizes, kind.nld.data_loops), []).append(number)
+            alike.setdefault(kind.nld.data_loops, []).append(number)
     for numbers in alike.values():
-        descs = [kinds[number].nld for number in numbers]
-        model = setting.model(stack(descs), kinds[numbers[0]].bufshr)
+        model = setting.stacked([kinds[number] for number in numbers])
         found = solved_points(model, setting.cost, setting.options, setting.limits)
         for number, own in zip(numbers, found, strict=True):
             solutions[number] = own
